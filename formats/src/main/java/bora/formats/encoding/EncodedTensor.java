@@ -1,0 +1,62 @@
+package bora.formats.encoding;
+
+import bora.formats.model.TensorShape;
+import java.lang.foreign.MemorySegment;
+
+/**
+ * A tensor as it stands in a pack.
+ *
+ * @param bytes exactly {@link Encoding#encodedBytes}; whoever mapped it closes it
+ */
+public record EncodedTensor(Encoding encoding, TensorShape shape, MemorySegment bytes) {
+  /**
+   * @throws IllegalArgumentException when the byte count is not what encoding and shape ask for
+   */
+  public EncodedTensor {
+    long expectedBytes = encoding.encodedBytes(shape);
+    if (bytes.byteSize() != expectedBytes) {
+      throw new IllegalArgumentException(
+          encoding.jsonName()
+              + " "
+              + shape
+              + ": expected "
+              + expectedBytes
+              + " bytes, found "
+              + bytes.byteSize());
+    }
+  }
+
+  /** The bytes of one panel of a matrix. */
+  public MemorySegment panel(int panelIndex) {
+    long panelBytes = encoding.panelBytes(shape.columns());
+    return bytes.asSlice(panelIndex * panelBytes, panelBytes);
+  }
+
+  /**
+   * Decodes one row of a matrix by the scalar definition, or the vector itself.
+   *
+   * @param row 0 for a vector
+   * @param values receives {@code shape.columns()} values from {@code offset}
+   */
+  public void decodeRow(int row, float[] values, int offset) {
+    if (shape.isVector()) {
+      decodeVector(values, offset);
+      return;
+    }
+    BlockDecoder decoder = encoding.decoder();
+    MemorySegment panel = panel(row / encoding.rowsPerPanel());
+    int lane = row % encoding.rowsPerPanel();
+    for (int column = 0; column < shape.columns(); column++) {
+      values[offset + column] = decoder.valueAt(panel, shape.columns(), lane, column);
+    }
+  }
+
+  private void decodeVector(float[] values, int offset) {
+    for (int i = 0; i < shape.columns(); i++) {
+      values[offset + i] =
+          encoding == Encoding.F32
+              ? bytes.get(LittleEndian.FLOAT, 4L * i)
+              : BFloat16.toFloat(bytes.get(LittleEndian.SHORT, 2L * i));
+    }
+  }
+}

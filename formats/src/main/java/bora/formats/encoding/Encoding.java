@@ -1,0 +1,126 @@
+package bora.formats.encoding;
+
+import bora.formats.model.TensorShape;
+import java.util.Arrays;
+import java.util.Optional;
+
+/**
+ * How a tensor's values stand in bytes; see {@code docs/encodings.md}. Matrices are cut into panels
+ * of {@link #rowsPerPanel()} rows, panels into blocks of {@link #columnsPerBlock()} columns. Ids and
+ * names are permanent.
+ */
+public enum Encoding {
+  F32(1, "f32", 32, 1),
+  BF16(2, "bf16", 16, 2),
+  Q8(3, "q8", 8, 64),
+  Q6(4, "q6", 6, 64),
+  Q4(5, "q4", 4, 64);
+
+  /** Every tensor, and every unit within it, starts at a multiple of this. */
+  public static final int ALIGNMENT_BYTES = 64;
+
+  private final int id;
+  private final String jsonName;
+  private final int codeBits;
+  private final int columnsPerBlock;
+
+  Encoding(int id, String jsonName, int codeBits, int columnsPerBlock) {
+    this.id = id;
+    this.jsonName = jsonName;
+    this.codeBits = codeBits;
+    this.columnsPerBlock = columnsPerBlock;
+  }
+
+  /** The permanent number. */
+  public int id() {
+    return id;
+  }
+
+  /** The permanent name, as it stands in manifests, plans and policies. */
+  public String jsonName() {
+    return jsonName;
+  }
+
+  /** Bits of one value, scales not counted. */
+  public int codeBits() {
+    return codeBits;
+  }
+
+  /** Rows that stand interleaved, one a lane. */
+  public int rowsPerPanel() {
+    return 16;
+  }
+
+  public int columnsPerBlock() {
+    return columnsPerBlock;
+  }
+
+  /** Whether values lie on a scaled grid, so that a panel begins with scales. */
+  public boolean isScalar() {
+    return columnsPerBlock == ScalarGrid.COLUMNS_PER_BLOCK;
+  }
+
+  /** Whether tensors of this shape can have this encoding: vectors are f32 or bf16. */
+  public boolean fits(TensorShape shape) {
+    return !shape.isVector() || !isScalar();
+  }
+
+  /** Number of panels of a matrix with {@code rows} rows. */
+  public int panelCount(int rows) {
+    return Math.ceilDiv(rows, rowsPerPanel());
+  }
+
+  /** Number of blocks in a panel with {@code columns} columns. */
+  public int blockCount(int columns) {
+    return Math.ceilDiv(columns, columnsPerBlock);
+  }
+
+  /** Bytes of the codes of one block. */
+  public int blockBytes() {
+    return rowsPerPanel() * columnsPerBlock * codeBits / Byte.SIZE;
+  }
+
+  /** Where the first block's codes start in a panel: after the scales, if there are any. */
+  public long codesOffsetBytes(int columns) {
+    return isScalar() ? ScalarGrid.headerBytes(blockCount(columns)) : 0;
+  }
+
+  /** Bytes of one panel with {@code columns} columns, a multiple of {@link #ALIGNMENT_BYTES}. */
+  public long panelBytes(int columns) {
+    return Math.addExact(
+        codesOffsetBytes(columns), Math.multiplyExact((long) blockCount(columns), blockBytes()));
+  }
+
+  /**
+   * Bytes of an encoded tensor, a multiple of {@link #ALIGNMENT_BYTES}.
+   *
+   * @throws IllegalArgumentException when the encoding does not fit the shape
+   */
+  public long encodedBytes(TensorShape shape) {
+    if (!fits(shape)) {
+      throw new IllegalArgumentException(jsonName + " cannot hold a vector " + shape);
+    }
+    if (shape.isVector()) {
+      return alignUp((long) shape.columns() * codeBits / Byte.SIZE, ALIGNMENT_BYTES);
+    }
+    return Math.multiplyExact((long) panelCount(shape.rows()), panelBytes(shape.columns()));
+  }
+
+  /** The scalar definition of this encoding's values. */
+  public BlockDecoder decoder() {
+    return switch (this) {
+      case F32 -> new F32Decoder();
+      case BF16 -> new BF16Decoder();
+      case Q8, Q6, Q4 -> new ScalarDecoder(this);
+    };
+  }
+
+  public static Optional<Encoding> ofName(String jsonName) {
+    return Arrays.stream(values()).filter(e -> e.jsonName.equals(jsonName)).findFirst();
+  }
+
+  /** The smallest multiple of {@code alignment} that is at least {@code value}. */
+  public static long alignUp(long value, int alignment) {
+    return Math.multiplyExact(Math.ceilDiv(value, alignment), (long) alignment);
+  }
+}
