@@ -1,12 +1,11 @@
 package bora.formats.checkpoint;
 
 import bora.formats.CorruptFileException;
+import bora.formats.json.StrictJson;
 import bora.formats.model.Architecture;
 import bora.formats.model.ModelConfig;
-import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -36,19 +35,8 @@ public final class HuggingFaceConfig {
    *     contradicts itself
    */
   public static ModelConfig read(Path file) throws IOException {
-    if (Files.size(file) > MAX_CONFIG_BYTES) {
-      throw new CorruptFileException(
-          file, "expected a config of at most 1 MiB, found " + Files.size(file) + " bytes");
-    }
-    try {
-      JsonNode root = Json.parse(Files.readAllBytes(file));
-      if (root == null || !root.isObject()) {
-        throw new CorruptFileException(file, "expected a JSON object");
-      }
-      return new HuggingFaceConfig(file, root).toModelConfig();
-    } catch (JsonProcessingException e) {
-      throw new CorruptFileException(file, "no valid JSON: " + Json.reason(e), e);
-    }
+    JsonNode root = StrictJson.readObject(file, MAX_CONFIG_BYTES);
+    return new HuggingFaceConfig(file, root).toModelConfig();
   }
 
   private ModelConfig toModelConfig() throws CorruptFileException {

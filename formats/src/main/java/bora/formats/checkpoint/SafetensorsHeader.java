@@ -1,7 +1,7 @@
 package bora.formats.checkpoint;
 
 import bora.formats.CorruptFileException;
-import com.fasterxml.jackson.core.JsonProcessingException;
+import bora.formats.json.StrictJson;
 import com.fasterxml.jackson.databind.JsonNode;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
@@ -47,11 +47,7 @@ record SafetensorsHeader(
     if (json.length == 0 || json[0] != '{') {
       throw new CorruptFileException(file, "header: expected a JSON object, found something else");
     }
-    try {
-      return Json.parse(json);
-    } catch (JsonProcessingException e) {
-      throw new CorruptFileException(file, "header is no valid JSON: " + Json.reason(e), e);
-    }
+    return StrictJson.parseObject(file, json);
   }
 
   private static void readMetadata(Path file, JsonNode node, Map<String, String> metadata)
