@@ -169,7 +169,8 @@ record CheckpointDirectory(
             && real.startsWith(home.getParent().resolveSibling("blobs"));
     if (!real.startsWith(home) && !inHubCache) {
       throw new CorruptFileException(
-          file, "a link that leaves the checkpoint: expected a file in " + home + ", found " + real);
+          file,
+          "a link that leaves the checkpoint: expected a file in " + home + ", found " + real);
     }
   }
 }

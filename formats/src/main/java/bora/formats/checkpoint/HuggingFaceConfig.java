@@ -13,8 +13,8 @@ import java.util.OptionalInt;
 
 /**
  * Reads transformers' {@code config.json} of Mistral and Mixtral. Fields without which the model is
- * not defined must be there; where transformers has a meaning for an absent field ({@code head_dim},
- * {@code sliding_window}, {@code tie_word_embeddings}), it is followed.
+ * not defined must be there; where transformers has a meaning for an absent field ({@code
+ * head_dim}, {@code sliding_window}, {@code tie_word_embeddings}), it is followed.
  */
 public final class HuggingFaceConfig {
   /** What transformers' MistralConfig takes for an absent sliding window (null means none). */
@@ -89,7 +89,10 @@ public final class HuggingFaceConfig {
     if (classes.isArray() && !classes.isEmpty() && !expected.equals(classes.get(0).textValue())) {
       throw new CorruptFileException(
           file,
-          "architectures contradicts model_type: expected " + expected + ", found " + classes.get(0));
+          "architectures contradicts model_type: expected "
+              + expected
+              + ", found "
+              + classes.get(0));
     }
   }
 

@@ -26,7 +26,7 @@ public record Checksum(String crc32c, String sha256) {
   }
 
   private static boolean isLowerHex(int c) {
-    return c >= '0' && c <= '9' || c >= 'a' && c <= 'f';
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
   }
 
   /** Takes both sums over bytes given in order. */
@@ -40,8 +40,7 @@ public record Checksum(String crc32c, String sha256) {
     }
 
     Checksum end() {
-      return new Checksum(
-          HexFormat.of().toHexDigits((int) crc.getValue()), Sha256.hex(sha));
+      return new Checksum(HexFormat.of().toHexDigits((int) crc.getValue()), Sha256.hex(sha));
     }
   }
 }

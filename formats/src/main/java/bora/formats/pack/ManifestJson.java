@@ -112,8 +112,7 @@ final class ManifestJson {
     for (JsonFields tensor : root.objects("tensors")) {
       TensorKey key = ModelConfigJson.readKey(tensor);
       PackEntry entry =
-          new PackEntry(
-              key, encoding(tensor, key), shape(tensor), range(tensor), checksum(tensor));
+          new PackEntry(key, encoding(tensor, key), shape(tensor), range(tensor), checksum(tensor));
       finish(tensor);
       if (entries.put(key, entry) != null) {
         throw new CorruptFileException(file, key + ": stands in the manifest twice");

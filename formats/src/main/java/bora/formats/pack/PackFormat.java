@@ -56,8 +56,7 @@ final class PackFormat {
     footer.set(LittleEndian.LONG, MANIFEST_LENGTH_OFFSET, manifest.length);
     long fileLength = manifestOffset + manifest.length + FOOTER_BYTES;
     footer.set(LittleEndian.LONG, FILE_LENGTH_OFFSET, fileLength);
-    footer.set(
-        LittleEndian.INT, MANIFEST_CRC_OFFSET, crc32c(MemorySegment.ofArray(manifest)));
+    footer.set(LittleEndian.INT, MANIFEST_CRC_OFFSET, crc32c(MemorySegment.ofArray(manifest)));
     footer.set(LittleEndian.INT, FOOTER_CRC_OFFSET, crc32c(footer.asSlice(0, FOOTER_CRC_OFFSET)));
     footer.set(LittleEndian.LONG, FOOTER_MAGIC_OFFSET, ~MAGIC);
     return bytes;

@@ -13,8 +13,8 @@ import java.util.SortedMap;
 import java.util.TreeMap;
 
 /**
- * Where everything stands in a pack: a pure function of the config, the encodings and the lengths of
- * the attachments. The writer goes by it and the reader holds a manifest against it.
+ * Where everything stands in a pack: a pure function of the config, the encodings and the lengths
+ * of the attachments. The writer goes by it and the reader holds a manifest against it.
  *
  * @param encodings one for each tensor of the config
  * @param tensors in canonical order

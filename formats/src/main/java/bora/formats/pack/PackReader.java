@@ -1,18 +1,15 @@
 package bora.formats.pack;
 
 import bora.formats.CorruptFileException;
+import bora.formats.MappedFile;
 import bora.formats.ProgressListener;
 import bora.formats.encoding.EncodedTensor;
 import bora.formats.model.ModelConfig;
 import bora.formats.model.TensorKey;
 import java.io.IOException;
-import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.nio.channels.FileChannel;
 import java.nio.file.Files;
-import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -24,14 +21,10 @@ import java.util.Optional;
 public final class PackReader implements AutoCloseable {
   private static final long CHUNK_BYTES = 1L << 20;
 
-  private final Path path;
-  private final Arena arena;
-  private final MemorySegment file;
+  private final MappedFile file;
   private final PackManifest manifest;
 
-  private PackReader(Path path, Arena arena, MemorySegment file, PackManifest manifest) {
-    this.path = path;
-    this.arena = arena;
+  private PackReader(MappedFile file, PackManifest manifest) {
     this.file = file;
     this.manifest = manifest;
   }
@@ -42,17 +35,14 @@ public final class PackReader implements AutoCloseable {
    *
    * @throws CorruptFileException when the structure is damaged, saying where
    * @throws bora.formats.UnsupportedVersionException when the pack is of another version
+   * @throws java.nio.file.NoSuchFileException when there is no such file
    */
   public static PackReader open(Path path) throws IOException {
-    if (!Files.isRegularFile(path)) {
-      throw new NoSuchFileException(path.toString(), null, "no such pack");
-    }
-    Arena arena = Arena.ofShared();
-    try (FileChannel channel = FileChannel.open(path, StandardOpenOption.READ)) {
-      MemorySegment file = channel.map(FileChannel.MapMode.READ_ONLY, 0, channel.size(), arena);
-      return new PackReader(path, arena, file, new PackStructure(path, file).check());
+    MappedFile file = MappedFile.open(path);
+    try {
+      return new PackReader(file, new PackStructure(path, file.bytes()).check());
     } catch (IOException | RuntimeException e) {
-      arena.close();
+      file.close();
       throw e;
     }
   }
@@ -62,21 +52,18 @@ public final class PackReader implements AutoCloseable {
     if (!Files.isRegularFile(path)) {
       return false;
     }
-    try (FileChannel channel = FileChannel.open(path, StandardOpenOption.READ);
-        Arena arena = Arena.ofConfined()) {
-      return channel.size() >= Long.BYTES
-          && PackStructure.beginsWithMagic(
-              channel.map(FileChannel.MapMode.READ_ONLY, 0, Long.BYTES, arena));
+    try (MappedFile file = MappedFile.open(path)) {
+      return file.bytes().byteSize() >= Long.BYTES && PackStructure.beginsWithMagic(file.bytes());
     }
   }
 
   public Path path() {
-    return path;
+    return file.path();
   }
 
   /** Length of the file. */
   public long byteSize() {
-    return file.byteSize();
+    return file.bytes().byteSize();
   }
 
   public PackManifest manifest() {
@@ -107,7 +94,7 @@ public final class PackReader implements AutoCloseable {
   }
 
   private MemorySegment slice(ByteRange range) {
-    return file.asSlice(range.offsetBytes(), range.lengthBytes());
+    return file.bytes().asSlice(range.offsetBytes(), range.lengthBytes());
   }
 
   /** Bytes that {@link #checkIntegrity} reads. */
@@ -144,7 +131,7 @@ public final class PackReader implements AutoCloseable {
             .toList();
     if (!damaged.isEmpty()) {
       throw new CorruptFileException(
-          path,
+          file.path(),
           "damaged: "
               + String.join(", ", damaged)
               + ": the bytes are not those that were written; copy or convert it again");
@@ -165,6 +152,6 @@ public final class PackReader implements AutoCloseable {
   /** Unmaps the pack. */
   @Override
   public void close() {
-    arena.close();
+    file.close();
   }
 }

@@ -59,10 +59,7 @@ public final class PackWriter implements AutoCloseable {
     Path partial = out.resolveSibling(out.getFileName() + PARTIAL_SUFFIX);
     FileChannel channel =
         FileChannel.open(
-            partial,
-            StandardOpenOption.CREATE,
-            StandardOpenOption.READ,
-            StandardOpenOption.WRITE);
+            partial, StandardOpenOption.CREATE, StandardOpenOption.READ, StandardOpenOption.WRITE);
     try {
       lock(channel, out);
       channel.truncate(0);
@@ -75,8 +72,7 @@ public final class PackWriter implements AutoCloseable {
     }
   }
 
-  private static void requireSpace(Path out, Path directory, long neededBytes)
-      throws IOException {
+  private static void requireSpace(Path out, Path directory, long neededBytes) throws IOException {
     long usableBytes = Files.getFileStore(directory).getUsableSpace();
     if (usableBytes < neededBytes) {
       throw new IOException(
@@ -151,8 +147,7 @@ public final class PackWriter implements AutoCloseable {
     writeAt(
         offsetBytes + manifest.length, ByteBuffer.wrap(PackFormat.footer(offsetBytes, manifest)));
     channel.force(true);
-    Files.move(
-        partial, out, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+    Files.move(partial, out, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
     finished = true;
     syncDirectory(out.toAbsolutePath().getParent());
   }
