@@ -28,7 +28,7 @@ public final class MemoryEstimator {
   private static final long CONTEXT_BYTES = 98_566_144;
 
   /**
-   * Measured: device use less reserved memory less the two above; 74 MiB in 25 of 34 runs, 76 or 80
+   * Measured: device use less reserved memory less the two above; 74 MiB in 31 of 40 runs, 76 or 80
    * in the others.
    */
   private static final long KERNEL_BYTES = 74L << 20;

@@ -88,7 +88,7 @@ class MeasuredMemoryTest {
 
   @Test
   void readsEveryMeasuredRun() throws IOException {
-    assertEquals(15 + 19, runs().size());
+    assertEquals(15 + 25, runs().size());
   }
 
   @ParameterizedTest
