@@ -21,8 +21,11 @@ class MeasuredMemoryTest {
   /** The driver loads 2 to 6 MiB more kernels in some runs than in others. */
   private static final long KERNEL_TOLERANCE_BYTES = 8L << 20;
 
-  /** The measuring program kept the operands of its cuBLAS warm-up, 128 KiB, beside the model. */
-  private static final long WARM_UP_TOLERANCE_BYTES = 256L << 10;
+  /**
+   * The measuring program kept its cuBLAS warm-up's operands, 128 KiB; a block's unsplit remainder,
+   * at most 1 MiB, counts as allocated and depends on scratch memory that the replay leaves out.
+   */
+  private static final long PEAK_TOLERANCE_BYTES = (128L << 10) + (1L << 20);
 
   /** One run; sizes in bytes. */
   record Run(
@@ -115,7 +118,7 @@ class MeasuredMemoryTest {
                 .mapToLong(MemoryPart::bytes)
                 .sum();
     long allocated = reserved - estimate.bytes(MemoryComponent.ALLOCATOR_SLACK);
-    assertEquals(run.peakAllocated(), allocated, WARM_UP_TOLERANCE_BYTES);
+    assertEquals(run.peakAllocated(), allocated, PEAK_TOLERANCE_BYTES);
     assertEquals(run.peakReserved(), reserved, KERNEL_TOLERANCE_BYTES);
   }
 
