@@ -4,4 +4,9 @@
  */
 module bora.formats {
   requires com.fasterxml.jackson.databind;
+
+  exports bora.formats;
+  exports bora.formats.checkpoint;
+  exports bora.formats.encoding;
+  exports bora.formats.model;
 }
