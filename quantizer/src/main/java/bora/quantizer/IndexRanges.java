@@ -2,6 +2,7 @@ package bora.quantizer;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
@@ -24,33 +25,26 @@ record IndexRanges(List<Range> ranges) {
     ranges = List.copyOf(ranges);
   }
 
-  /**
-   * @throws IllegalArgumentException saying what was expected and found
-   */
-  static IndexRanges parse(String text) {
+  /** Empty when the text is malformed. */
+  static Optional<IndexRanges> parse(String text) {
     List<Range> ranges = new ArrayList<>();
     for (String part : text.split(",", -1)) {
       Matcher matcher = RANGE.matcher(part.strip());
       if (!matcher.matches()) {
-        throw malformed(text);
+        return Optional.empty();
       }
       int first = bound(matcher.group(1));
       int last = matcher.group(2) == null ? first : bound(matcher.group(2));
       if (first > last) {
-        throw malformed(text);
+        return Optional.empty();
       }
       ranges.add(new Range(first, last));
     }
-    return new IndexRanges(ranges);
+    return Optional.of(new IndexRanges(ranges));
   }
 
   private static int bound(String text) {
     return text.equals(LAST_WORD) ? Range.LAST : Integer.parseInt(text);
-  }
-
-  private static IllegalArgumentException malformed(String text) {
-    return new IllegalArgumentException(
-        "expected ascending indices and ranges such as \"0-3,7,last\", found \"" + text + "\"");
   }
 
   /**

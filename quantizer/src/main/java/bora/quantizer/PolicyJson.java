@@ -2,8 +2,11 @@ package bora.quantizer;
 
 import bora.formats.CorruptFileException;
 import bora.formats.encoding.Encoding;
+import bora.formats.json.JsonFields;
 import bora.formats.model.Architecture;
 import bora.formats.model.TensorRole;
+import com.fasterxml.jackson.databind.JsonNode;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
@@ -12,171 +15,169 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
-import java.util.stream.Collectors;
+import java.util.TreeSet;
 
 /** Policies as JSON: the language of {@code docs/policies.md}. */
 final class PolicyJson {
   /** Far more than any policy needs. */
   static final long MAX_BYTES = 1 << 20;
 
+  private static final String ROLES = "roles";
+  private static final String MOST_SENSITIVE_PERCENT = "mostSensitivePercent";
+  private static final String SENSITIVITY_ABOVE_MEDIAN = "sensitivityAboveMedian";
+
   private static final Map<String, Set<TensorRole>> ROLE_GROUPS =
       Map.of(
           "experts",
-              EnumSet.of(TensorRole.EXPERT_GATE, TensorRole.EXPERT_UP, TensorRole.EXPERT_DOWN),
+          EnumSet.of(TensorRole.EXPERT_GATE, TensorRole.EXPERT_UP, TensorRole.EXPERT_DOWN),
           "attention",
-              EnumSet.of(
-                  TensorRole.QUERY,
-                  TensorRole.KEY,
-                  TensorRole.VALUE,
-                  TensorRole.ATTENTION_OUTPUT));
+          EnumSet.of(
+              TensorRole.QUERY, TensorRole.KEY, TensorRole.VALUE, TensorRole.ATTENTION_OUTPUT));
 
   private PolicyJson() {}
 
-  static QuantizationPolicy parse(JsonFields policy) throws CorruptFileException {
-    policy.allowOnly("name", "rules", "default");
+  static QuantizationPolicy parse(Path file, JsonNode root) throws CorruptFileException {
+    JsonFields fields = JsonFields.of(file, root);
+    String name = fields.text("name");
+    if (name.isBlank()) {
+      throw fields.wrong("name", "a name", "\"" + name + "\"");
+    }
     List<PolicyRule> rules = new ArrayList<>();
-    for (JsonFields rule : policy.objects("rules", "rule")) {
+    for (JsonFields rule : fields.objects("rules")) {
       rules.add(parseRule(rule));
     }
-    return new QuantizationPolicy(
-        policy.string("name"), policy.file(), rules, encoding(policy, "default"));
+    Encoding otherwise = encoding(fields, "default");
+    fields.refuseOthers();
+    return new QuantizationPolicy(name, file, rules, otherwise);
   }
 
-  private static PolicyRule parseRule(JsonFields rule) throws CorruptFileException {
-    rule.allowOnly(
-        "roles",
-        "architecture",
-        "layers",
-        "experts",
-        "mostSensitivePercent",
-        "sensitivityAboveMedian",
-        "encoding");
-    Optional<IndexRanges> layers = ranges(rule, "layers");
-    Optional<IndexRanges> experts = ranges(rule, "experts");
-    Optional<ExpertSelection> selection = selection(rule);
-    Set<TensorRole> roles = roles(rule);
-    if (rule.has("roles")) {
-      if (layers.isPresent()) {
-        requireScope(rule, "layers", roles, EnumSet.complementOf(EnumSet.of(TensorRole.Scope.MODEL)));
+  private static PolicyRule parseRule(JsonFields fields) throws CorruptFileException {
+    boolean namesRoles = fields.has(ROLES);
+    PolicyRule rule =
+        new PolicyRule(
+            namesRoles ? roles(fields) : quantizedRoles(),
+            architecture(fields),
+            ranges(fields, "layers"),
+            ranges(fields, "experts"),
+            selection(fields),
+            encoding(fields, "encoding"));
+    fields.refuseOthers();
+    if (namesRoles) {
+      requireScopes(fields, rule);
+    }
+    return rule;
+  }
+
+  /** Refuses a named role that has no layers or experts in a rule about some of them. */
+  private static void requireScopes(JsonFields fields, PolicyRule rule)
+      throws CorruptFileException {
+    boolean aboutExperts = rule.experts().isPresent() || rule.selection().isPresent();
+    for (TensorRole role : rule.roles()) {
+      if (aboutExperts && role.scope() != TensorRole.Scope.EXPERT) {
+        throw fields.wrong(ROLES, "roles of experts in a rule about some experts", role.id());
       }
-      if (experts.isPresent() || selection.isPresent()) {
-        String key = experts.isPresent() ? "experts" : "a sensitivity";
-        requireScope(rule, key, roles, EnumSet.of(TensorRole.Scope.EXPERT));
+      if (rule.layers().isPresent() && role.scope() == TensorRole.Scope.MODEL) {
+        throw fields.wrong(ROLES, "roles of layers in a rule about some layers", role.id());
       }
     }
-    return new PolicyRule(
-        roles, architecture(rule), layers, experts, selection, encoding(rule, "encoding"));
   }
 
-  private static Set<TensorRole> roles(JsonFields rule) throws CorruptFileException {
+  private static Set<TensorRole> quantizedRoles() {
+    EnumSet<TensorRole> roles = EnumSet.allOf(TensorRole.class);
+    roles.removeIf(TensorRole::isExact);
+    return Collections.unmodifiableSet(roles);
+  }
+
+  private static Set<TensorRole> roles(JsonFields fields) throws CorruptFileException {
     EnumSet<TensorRole> roles = EnumSet.noneOf(TensorRole.class);
-    if (!rule.has("roles")) {
-      Arrays.stream(TensorRole.values()).filter(role -> !role.isExact()).forEach(roles::add);
-    } else {
-      for (String id : rule.strings("roles")) {
-        roles.addAll(rolesOf(rule, id));
+    for (String id : fields.texts(ROLES)) {
+      if (ROLE_GROUPS.containsKey(id)) {
+        roles.addAll(ROLE_GROUPS.get(id));
+      } else {
+        roles.add(role(fields, id));
       }
-      if (roles.isEmpty()) {
-        throw rule.problem("roles: expected at least one role, found none");
-      }
+    }
+    if (roles.isEmpty()) {
+      throw fields.wrong(ROLES, "at least one role", "none");
     }
     return Collections.unmodifiableSet(roles);
   }
 
-  private static Set<TensorRole> rolesOf(JsonFields rule, String id) throws CorruptFileException {
-    if (ROLE_GROUPS.containsKey(id)) {
-      return ROLE_GROUPS.get(id);
-    }
-    Optional<TensorRole> role =
-        Arrays.stream(TensorRole.values()).filter(r -> r.id().equals(id)).findFirst();
-    if (role.isPresent() && role.get().isExact()) {
-      throw rule.problem(
-          "roles: expected roles that are quantized, found "
-              + id
-              + "; norms and routers are always kept exactly");
-    }
-    return Set.of(
-        role.orElseThrow(
-            () ->
-                rule.problem(
-                    "roles: unknown role: expected one of " + roleNames() + ", found " + id)));
-  }
-
-  private static String roleNames() {
-    return "experts, attention, "
-        + Arrays.stream(TensorRole.values())
-            .filter(role -> !role.isExact())
-            .map(TensorRole::id)
-            .collect(Collectors.joining(", "));
-  }
-
-  private static void requireScope(
-      JsonFields rule, String key, Set<TensorRole> roles, Set<TensorRole.Scope> scopes)
-      throws CorruptFileException {
-    for (TensorRole role : roles) {
-      if (!scopes.contains(role.scope())) {
-        throw rule.problem(
-            "can never match: expected roles that have "
-                + (scopes.size() == 1 ? "experts" : "layers")
-                + " beside "
-                + key
-                + ", found "
-                + role.id());
+  private static TensorRole role(JsonFields fields, String id) throws CorruptFileException {
+    List<String> known = new ArrayList<>(new TreeSet<>(ROLE_GROUPS.keySet()));
+    for (TensorRole role : TensorRole.values()) {
+      if (role.id().equals(id)) {
+        if (role.isExact()) {
+          throw fields.wrong(
+              ROLES, "roles that are quantized", id + "; norms and routers are always kept exactly");
+        }
+        return role;
+      }
+      if (!role.isExact()) {
+        known.add(role.id());
       }
     }
+    throw fields.wrong(ROLES, "some of " + known, id);
   }
 
-  private static Optional<Architecture> architecture(JsonFields rule) throws CorruptFileException {
-    Optional<String> id = rule.optionalString("architecture");
-    if (id.isEmpty()) {
+  private static Optional<Architecture> architecture(JsonFields fields)
+      throws CorruptFileException {
+    if (!fields.has("architecture")) {
       return Optional.empty();
     }
+    String id = fields.text("architecture");
+    for (Architecture architecture : Architecture.values()) {
+      if (architecture.id().equals(id)) {
+        return Optional.of(architecture);
+      }
+    }
     List<String> known = Arrays.stream(Architecture.values()).map(Architecture::id).toList();
-    int index = known.indexOf(id.get());
-    if (index < 0) {
-      throw rule.problem("architecture: expected one of " + known + ", found " + id.get());
-    }
-    return Optional.of(Architecture.values()[index]);
+    throw fields.wrong("architecture", "one of " + known, id);
   }
 
-  private static Optional<IndexRanges> ranges(JsonFields rule, String key)
+  private static Optional<IndexRanges> ranges(JsonFields fields, String key)
       throws CorruptFileException {
-    Optional<String> text = rule.optionalString(key);
-    try {
-      return text.map(IndexRanges::parse);
-    } catch (IllegalArgumentException e) {
-      throw rule.problem(key + ": " + e.getMessage());
+    if (!fields.has(key)) {
+      return Optional.empty();
     }
+    String text = fields.text(key);
+    return Optional.of(
+        IndexRanges.parse(text)
+            .orElseThrow(
+                () ->
+                    fields.wrong(
+                        key, "ascending indices and ranges such as \"0-3,7,last\"", text)));
   }
 
-  private static Optional<ExpertSelection> selection(JsonFields rule) throws CorruptFileException {
-    boolean ranked = rule.has("mostSensitivePercent");
-    boolean outstanding = rule.has("sensitivityAboveMedian");
+  private static Optional<ExpertSelection> selection(JsonFields fields)
+      throws CorruptFileException {
+    boolean ranked = fields.has(MOST_SENSITIVE_PERCENT);
+    boolean outstanding = fields.has(SENSITIVITY_ABOVE_MEDIAN);
     if (ranked && outstanding) {
-      throw rule.problem(
-          "expected one of mostSensitivePercent and sensitivityAboveMedian, found both");
+      throw fields.wrong(
+          MOST_SENSITIVE_PERCENT, "no other condition on sensitivity", SENSITIVITY_ABOVE_MEDIAN);
     }
     if (ranked) {
-      return Optional.of(
-          new ExpertSelection.MostSensitive((int) rule.integer("mostSensitivePercent", 1, 100)));
+      long percent = fields.integer(MOST_SENSITIVE_PERCENT);
+      if (percent < 1 || percent > 100) {
+        throw fields.wrong(MOST_SENSITIVE_PERCENT, "1 to 100", percent);
+      }
+      return Optional.of(new ExpertSelection.MostSensitive((int) percent));
     }
     if (outstanding) {
-      return Optional.of(
-          new ExpertSelection.AboveMedian(rule.number("sensitivityAboveMedian", 1)));
+      double times = fields.number(SENSITIVITY_ABOVE_MEDIAN);
+      if (!(times >= 1 && Double.isFinite(times))) {
+        throw fields.wrong(SENSITIVITY_ABOVE_MEDIAN, "a number of at least 1", times);
+      }
+      return Optional.of(new ExpertSelection.AboveMedian(times));
     }
     return Optional.empty();
   }
 
   private static Encoding encoding(JsonFields fields, String key) throws CorruptFileException {
-    String name = fields.string(key);
+    String name = fields.text(key);
+    List<String> known = Arrays.stream(Encoding.values()).map(Encoding::jsonName).toList();
     return Encoding.ofName(name)
-        .orElseThrow(
-            () ->
-                fields.problem(
-                    key
-                        + ": unknown encoding: expected one of "
-                        + Arrays.stream(Encoding.values()).map(Encoding::jsonName).toList()
-                        + ", found "
-                        + name));
+        .orElseThrow(() -> fields.wrong(key, "one of " + known, name));
   }
 }

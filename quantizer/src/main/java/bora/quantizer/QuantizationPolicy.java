@@ -1,6 +1,7 @@
 package bora.quantizer;
 
 import bora.formats.encoding.Encoding;
+import bora.formats.json.StrictJson;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
@@ -49,7 +50,8 @@ public final class QuantizationPolicy {
   public static QuantizationPolicy balanced() {
     String resource = BALANCED + ".json";
     try (InputStream json = QuantizationPolicy.class.getResourceAsStream(resource)) {
-      return PolicyJson.parse(JsonFields.parse(Path.of(resource), json.readAllBytes()));
+      return PolicyJson.parse(
+          Path.of(resource), StrictJson.parseObject(Path.of(resource), json.readAllBytes()));
     } catch (IOException e) {
       throw new UncheckedIOException("the built-in policy is damaged", e);
     }
@@ -61,7 +63,7 @@ public final class QuantizationPolicy {
    * @throws bora.formats.CorruptFileException naming the rule and what is wrong with it
    */
   public static QuantizationPolicy read(Path file) throws IOException {
-    return PolicyJson.parse(JsonFields.read(file, PolicyJson.MAX_BYTES));
+    return PolicyJson.parse(file, StrictJson.readObject(file, PolicyJson.MAX_BYTES));
   }
 
   public String name() {

@@ -146,7 +146,7 @@ final class ScalarQuantizer {
     if (wanted < ScalarGrid.MIN_ROW_SCALE) {
       return 0;
     }
-    int up = Float.floatToRawIntBits(wanted) + 0xFFFF >>> 16;
+    int up = (Float.floatToRawIntBits(wanted) + 0xFFFF) >>> 16;
     boolean overflows = Float.isInfinite(BFloat16.toFloat((short) up) * (roundingBias - 0.5f));
     return (short) (overflows ? up - 1 : up);
   }
@@ -248,7 +248,7 @@ final class ScalarQuantizer {
     for (int panel = 0; panel < group.panels(); panel++) {
       long word = 0;
       for (int lane = 0; lane < ScalarGrid.LANES; lane++) {
-        word |= (long) bestIndices[panel * ScalarGrid.LANES + lane] << 4 * lane;
+        word |= (long) bestIndices[panel * ScalarGrid.LANES + lane] << (4 * lane);
       }
       panels.set(
           LittleEndian.LONG, panel * panelBytes + ScalarGrid.subScalesOffsetBytes(block), word);
