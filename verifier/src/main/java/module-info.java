@@ -1,0 +1,8 @@
+/**
+ * Proves that a pack computes what its reference computes. It reads neither the quantizer nor the
+ * converter, so that it cannot share their mistakes.
+ */
+module bora.verifier {
+  requires bora.formats;
+  requires bora.runtime;
+}
