@@ -15,8 +15,8 @@ import java.util.SortedMap;
 import java.util.TreeMap;
 
 /**
- * A checkpoint of the HuggingFace hub, mapped and validated: exactly the tensors that its config asks
- * for, with their shapes, in a float type. Holds its files open until closed.
+ * A checkpoint of the HuggingFace hub, mapped and validated: exactly the tensors that its config
+ * asks for, with their shapes, in a float type. Holds its files open until closed.
  */
 public final class Checkpoint implements AutoCloseable {
   private final CheckpointDirectory layout;
@@ -53,6 +53,7 @@ public final class Checkpoint implements AutoCloseable {
         shards.add(SafetensorsFile.open(shard));
       }
       SortedMap<String, Located> named = locate(layout, shards);
+      requireEnough(layout, config, named.size());
       Map<TensorKey, SourceTensor> tensors = new LinkedHashMap<>();
       for (Map.Entry<TensorKey, TensorShape> tensor : config.tensors().entrySet()) {
         String name = HuggingFaceNames.nameOf(tensor.getKey(), config.architecture());
@@ -95,6 +96,21 @@ public final class Checkpoint implements AutoCloseable {
       }
     }
     return named;
+  }
+
+  /** A config that asks for more layers than there can be must not be listed tensor by tensor. */
+  private static void requireEnough(CheckpointDirectory layout, ModelConfig config, int found)
+      throws CorruptFileException {
+    long slack = 1024;
+    if (config.tensorCount() > found + slack) {
+      throw new CorruptFileException(
+          layout.directory(),
+          "number of tensors: expected "
+              + config.tensorCount()
+              + " by config.json, found "
+              + found
+              + "; is a shard missing, or is it the config of another model?");
+    }
   }
 
   private static Located require(CheckpointDirectory layout, Located found, String name)

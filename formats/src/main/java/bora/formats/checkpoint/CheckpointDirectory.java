@@ -1,7 +1,7 @@
 package bora.formats.checkpoint;
 
 import bora.formats.CorruptFileException;
-import com.fasterxml.jackson.core.JsonProcessingException;
+import bora.formats.json.StrictJson;
 import com.fasterxml.jackson.databind.JsonNode;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -93,17 +93,8 @@ record CheckpointDirectory(
   }
 
   private static SortedMap<String, String> readIndex(Path index) throws IOException {
-    if (Files.size(index) > MAX_INDEX_BYTES) {
-      throw new CorruptFileException(
-          index, "expected an index of at most 64 MiB, found " + Files.size(index) + " bytes");
-    }
     SortedMap<String, String> weightMap = new TreeMap<>();
-    JsonNode root;
-    try {
-      root = Json.parse(Files.readAllBytes(index));
-    } catch (JsonProcessingException e) {
-      throw new CorruptFileException(index, "no valid JSON: " + Json.reason(e), e);
-    }
+    JsonNode root = StrictJson.readObject(index, MAX_INDEX_BYTES);
     JsonNode map = root.path("weight_map");
     if (!map.isObject() || map.isEmpty()) {
       throw new CorruptFileException(
@@ -178,7 +169,8 @@ record CheckpointDirectory(
             && real.startsWith(home.getParent().resolveSibling("blobs"));
     if (!real.startsWith(home) && !inHubCache) {
       throw new CorruptFileException(
-          file, "a link that leaves the checkpoint: expected a file in " + home + ", found " + real);
+          file,
+          "a link that leaves the checkpoint: expected a file in " + home + ", found " + real);
     }
   }
 }

@@ -1,5 +1,6 @@
 package bora.formats.checkpoint;
 
+import bora.formats.Sha256;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.charset.StandardCharsets;
@@ -7,8 +8,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.MessageDigest;
 import java.util.List;
-
-import bora.formats.Sha256;
 
 /**
  * Identifies a checkpoint in time that does not grow with its size. A fine-tuned sibling differs

@@ -1,12 +1,11 @@
 package bora.formats.checkpoint;
 
 import bora.formats.CorruptFileException;
+import bora.formats.json.StrictJson;
 import bora.formats.model.Architecture;
 import bora.formats.model.ModelConfig;
-import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -14,8 +13,8 @@ import java.util.OptionalInt;
 
 /**
  * Reads transformers' {@code config.json} of Mistral and Mixtral. Fields without which the model is
- * not defined must be there; where transformers has a meaning for an absent field ({@code head_dim},
- * {@code sliding_window}, {@code tie_word_embeddings}), it is followed.
+ * not defined must be there; where transformers has a meaning for an absent field ({@code
+ * head_dim}, {@code sliding_window}, {@code tie_word_embeddings}), it is followed.
  */
 public final class HuggingFaceConfig {
   /** What transformers' MistralConfig takes for an absent sliding window (null means none). */
@@ -36,19 +35,8 @@ public final class HuggingFaceConfig {
    *     contradicts itself
    */
   public static ModelConfig read(Path file) throws IOException {
-    if (Files.size(file) > MAX_CONFIG_BYTES) {
-      throw new CorruptFileException(
-          file, "expected a config of at most 1 MiB, found " + Files.size(file) + " bytes");
-    }
-    try {
-      JsonNode root = Json.parse(Files.readAllBytes(file));
-      if (root == null || !root.isObject()) {
-        throw new CorruptFileException(file, "expected a JSON object");
-      }
-      return new HuggingFaceConfig(file, root).toModelConfig();
-    } catch (JsonProcessingException e) {
-      throw new CorruptFileException(file, "no valid JSON: " + Json.reason(e), e);
-    }
+    JsonNode root = StrictJson.readObject(file, MAX_CONFIG_BYTES);
+    return new HuggingFaceConfig(file, root).toModelConfig();
   }
 
   private ModelConfig toModelConfig() throws CorruptFileException {
@@ -101,7 +89,10 @@ public final class HuggingFaceConfig {
     if (classes.isArray() && !classes.isEmpty() && !expected.equals(classes.get(0).textValue())) {
       throw new CorruptFileException(
           file,
-          "architectures contradicts model_type: expected " + expected + ", found " + classes.get(0));
+          "architectures contradicts model_type: expected "
+              + expected
+              + ", found "
+              + classes.get(0));
     }
   }
 

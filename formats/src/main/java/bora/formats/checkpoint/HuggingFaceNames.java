@@ -26,7 +26,12 @@ final class HuggingFaceNames {
       case ROUTER -> layer + "block_sparse_moe.gate.weight";
       case EXPERT_GATE, EXPERT_UP, EXPERT_DOWN ->
           architecture == Architecture.MIXTRAL
-              ? layer + "block_sparse_moe.experts." + key.expert() + "." + key.role().id() + ".weight"
+              ? layer
+                  + "block_sparse_moe.experts."
+                  + key.expert()
+                  + "."
+                  + key.role().id()
+                  + ".weight"
               : layer + "mlp." + denseProjection(key.role()) + "_proj.weight";
     };
   }

@@ -1,23 +1,20 @@
 package bora.formats.checkpoint;
 
 import bora.formats.CorruptFileException;
+import bora.formats.MappedFile;
 import bora.formats.encoding.LittleEndian;
 import java.io.IOException;
-import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
-import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
 import java.util.Map;
 import java.util.SortedMap;
 
 /**
  * A mapped safetensors file, validated whole before the first slice: the header is JSON without
- * duplicate keys, tensors cover the data without holes or overlaps, every size is shape times dtype.
+ * duplicate keys, tensors cover the data without holes or overlaps, every size is shape times
+ * dtype.
  *
  * <p>Format: {@code README.md} of github.com/huggingface/safetensors, section "Format".
  */
@@ -28,14 +25,10 @@ public final class SafetensorsFile implements AutoCloseable {
   private static final int LENGTH_BYTES = 8;
   private static final String LFS_POINTER = "version https://git-lfs";
 
-  private final Path path;
-  private final Arena arena;
-  private final MemorySegment file;
+  private final MappedFile file;
   private final SafetensorsHeader header;
 
-  private SafetensorsFile(Path path, Arena arena, MemorySegment file, SafetensorsHeader header) {
-    this.path = path;
-    this.arena = arena;
+  private SafetensorsFile(MappedFile file, SafetensorsHeader header) {
     this.file = file;
     this.header = header;
   }
@@ -44,23 +37,17 @@ public final class SafetensorsFile implements AutoCloseable {
    * Maps and validates a file.
    *
    * @throws CorruptFileException when the content breaks the format
-   * @throws NoSuchFileException when there is no such file
+   * @throws java.nio.file.NoSuchFileException when there is no such file
    */
   public static SafetensorsFile open(Path path) throws IOException {
-    if (!Files.isRegularFile(path)) {
-      throw new NoSuchFileException(path.toString(), null, "no such file");
-    }
-    Arena arena = Arena.ofShared();
-    try (FileChannel channel = FileChannel.open(path, StandardOpenOption.READ)) {
-      MemorySegment file =
-          channel.map(FileChannel.MapMode.READ_ONLY, 0, channel.size(), arena);
-      long headerBytes = headerLength(path, file);
-      byte[] json = file.asSlice(LENGTH_BYTES, headerBytes).toArray(ValueLayout.JAVA_BYTE);
-      MemorySegment tensors = file.asSlice(LENGTH_BYTES + headerBytes);
-      return new SafetensorsFile(
-          path, arena, file, SafetensorsHeader.parse(path, json, tensors));
+    MappedFile file = MappedFile.open(path);
+    try {
+      long headerBytes = headerLength(path, file.bytes());
+      byte[] json = file.bytes().asSlice(LENGTH_BYTES, headerBytes).toArray(ValueLayout.JAVA_BYTE);
+      MemorySegment data = file.bytes().asSlice(LENGTH_BYTES + headerBytes);
+      return new SafetensorsFile(file, SafetensorsHeader.parse(path, json, data));
     } catch (IOException | RuntimeException e) {
-      arena.close();
+      file.close();
       throw e;
     }
   }
@@ -106,7 +93,7 @@ public final class SafetensorsFile implements AutoCloseable {
   }
 
   public Path path() {
-    return path;
+    return file.path();
   }
 
   /** The tensors by name, sorted. */
@@ -121,17 +108,17 @@ public final class SafetensorsFile implements AutoCloseable {
 
   /** The whole file, read-only. */
   MemorySegment bytes() {
-    return file;
+    return file.bytes();
   }
 
   /** Where the tensors' data starts. */
   long dataOffsetBytes() {
-    return file.byteSize() - header.dataBytes();
+    return file.bytes().byteSize() - header.dataBytes();
   }
 
   /** Unmaps the file; its entries' bytes must no longer be used. */
   @Override
   public void close() {
-    arena.close();
+    file.close();
   }
 }

@@ -1,7 +1,7 @@
 package bora.formats.checkpoint;
 
 import bora.formats.CorruptFileException;
-import com.fasterxml.jackson.core.JsonProcessingException;
+import bora.formats.json.StrictJson;
 import com.fasterxml.jackson.databind.JsonNode;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
@@ -19,7 +19,9 @@ import java.util.TreeMap;
  * @param dataBytes length of the part that holds tensors
  */
 record SafetensorsHeader(
-    SortedMap<String, SafetensorsEntry> entries, SortedMap<String, String> metadata, long dataBytes) {
+    SortedMap<String, SafetensorsEntry> entries,
+    SortedMap<String, String> metadata,
+    long dataBytes) {
   private static final String METADATA = "__metadata__";
 
   /** Where one tensor stands in the data. */
@@ -47,11 +49,7 @@ record SafetensorsHeader(
     if (json.length == 0 || json[0] != '{') {
       throw new CorruptFileException(file, "header: expected a JSON object, found something else");
     }
-    try {
-      return Json.parse(json);
-    } catch (JsonProcessingException e) {
-      throw new CorruptFileException(file, "header is no valid JSON: " + Json.reason(e), e);
-    }
+    return StrictJson.parseObject(file, json);
   }
 
   private static void readMetadata(Path file, JsonNode node, Map<String, String> metadata)
@@ -98,8 +96,8 @@ record SafetensorsHeader(
     return new Range(name, begin, end);
   }
 
-  private static SafetensorsEntry entry(
-      Path file, Range range, JsonNode node, MemorySegment data) throws CorruptFileException {
+  private static SafetensorsEntry entry(Path file, Range range, JsonNode node, MemorySegment data)
+      throws CorruptFileException {
     DType dtype = dtype(file, range.name(), node.path("dtype"));
     List<Long> dimensions = dimensions(file, range.name(), node.path("shape"));
     long expectedBytes = dtype.bytes();
@@ -151,7 +149,9 @@ record SafetensorsHeader(
     boolean valid = node.isArray();
     for (JsonNode dimension : node) {
       valid &=
-          dimension.isIntegralNumber() && dimension.canConvertToLong() && dimension.longValue() >= 0;
+          dimension.isIntegralNumber()
+              && dimension.canConvertToLong()
+              && dimension.longValue() >= 0;
       dimensions.add(dimension.longValue());
     }
     if (!valid) {

@@ -20,9 +20,6 @@ public final class SourceTensor {
   private final String name;
   private final MemorySegment bytes;
 
-  /**
-   * @param bytes row-major, exactly shape times dtype
-   */
   SourceTensor(TensorKey key, TensorShape shape, Path file, SafetensorsEntry entry) {
     this.key = key;
     this.shape = shape;
@@ -101,8 +98,7 @@ public final class SourceTensor {
     int exponent = 0;
     for (int done = 0; done < total; done += chunk.length) {
       int length = Math.min(chunk.length, total - done);
-      MemorySegment.copy(
-          bytes, LittleEndian.SHORT, (first + done) * Short.BYTES, chunk, 0, length);
+      MemorySegment.copy(bytes, LittleEndian.SHORT, (first + done) * Short.BYTES, chunk, 0, length);
       for (int i = 0; i < length; i++) {
         exponent = Math.max(exponent, chunk[i] & infinite);
       }
