@@ -26,7 +26,7 @@ record CandidateSource(Candidate candidate) implements ReferenceSource {
       OutputsConsumer consumer)
       throws IOException {
     for (int[] sequence : sequences) {
-      consumer.accept(candidate.prefill(sequence, wanted));
+      consumer.accept(candidate.prefill(sequence, wanted, ImposedRouting.NONE));
       progress.advance(config().tensors().size());
     }
   }

@@ -1,84 +1,55 @@
 package bora.verifier;
 
 import bora.formats.CorruptFileException;
-import com.fasterxml.jackson.core.JsonParser;
-import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.databind.DeserializationFeature;
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
+import bora.formats.json.JsonFields;
+import bora.formats.json.StrictJson;
 import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
-import java.util.Iterator;
 import java.util.LinkedHashMap;
-import java.util.List;
-import java.util.Map;
 import java.util.SequencedMap;
 
 /** Reads a gate from JSON; knows every key or refuses. */
 record GateFile(Path file) {
-  private static final ObjectMapper JSON =
-      new ObjectMapper()
-          .enable(JsonParser.Feature.STRICT_DUPLICATE_DETECTION)
-          .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS);
+  private static final long MAX_BYTES = 1 << 20;
 
   Gate read() throws IOException {
-    JsonNode root = parse(Files.readString(file));
-    requireObject(root, "gate");
-    requireKeys(root, "gate", List.of("name", "limits"));
-    JsonNode name = root.path("name");
-    if (!name.isTextual() || name.textValue().isBlank()) {
-      throw corrupt("name", "a text", name);
-    }
-    JsonNode limits = root.path("limits");
-    requireObject(limits, "limits");
+    JsonFields root = JsonFields.of(file, StrictJson.readObject(file, MAX_BYTES));
+    String name = root.text("name");
+    JsonFields limits = root.object("limits");
+    root.refuseOthers();
     SequencedMap<Metric, Limit> byMetric = new LinkedHashMap<>();
-    for (Iterator<Map.Entry<String, JsonNode>> each = limits.fields(); each.hasNext(); ) {
-      Map.Entry<String, JsonNode> limit = each.next();
-      Metric metric = metric(limit.getKey());
-      byMetric.put(metric, limit(metric, limit.getValue()));
+    for (String id : limits.names()) {
+      Metric metric = metric(id);
+      byMetric.put(metric, limit(metric, limits.object(id)));
     }
     if (byMetric.isEmpty()) {
-      throw corrupt("limits", "at least one", limits);
+      throw root.wrong("limits", "at least one limit", "none");
     }
-    return new Gate(name.textValue(), byMetric);
+    return new Gate(name, byMetric);
   }
 
-  private JsonNode parse(String text) throws CorruptFileException {
-    try {
-      return JSON.readTree(text);
-    } catch (JsonProcessingException e) {
-      throw new CorruptFileException(file, "no JSON: " + e.getOriginalMessage(), e);
-    }
-  }
-
-  private Limit limit(Metric metric, JsonNode limit) throws CorruptFileException {
+  private Limit limit(Metric metric, JsonFields fields) throws CorruptFileException {
     String direction = metric.direction().jsonName();
-    requireObject(limit, metric.id());
-    requireKeys(limit, metric.id(), List.of(direction, "ifPresent", "minPositions"));
-    JsonNode ifPresent = limit.path("ifPresent");
-    if (!ifPresent.isMissingNode() && !ifPresent.isBoolean()) {
-      throw corrupt(metric.id() + ".ifPresent", "true or false", ifPresent);
+    boolean ifPresent = fields.has("ifPresent") && fields.flag("ifPresent");
+    int minPositions = fields.has("minPositions") ? fields.smallInteger("minPositions") : 0;
+    if (minPositions < 0) {
+      throw fields.wrong("minPositions", "a number of at least 0", minPositions);
     }
-    JsonNode minPositions = limit.path("minPositions");
-    if (!minPositions.isMissingNode()
-        && !(minPositions.canConvertToInt() && minPositions.isInt() && minPositions.intValue() >= 0)) {
-      throw corrupt(metric.id() + ".minPositions", "a whole number", minPositions);
-    }
-    return new Limit(
-        bound(metric, limit.path(direction)), ifPresent.asBoolean(), minPositions.asInt());
+    Limit.Bound bound =
+        fields.has("sameAs")
+            ? new Limit.Bound.Measured(metric(fields.text("sameAs")))
+            : new Limit.Bound.Fixed(finite(fields, direction));
+    fields.refuseOthers();
+    return new Limit(bound, ifPresent, minPositions);
   }
 
-  private Limit.Bound bound(Metric metric, JsonNode bound) throws CorruptFileException {
-    if (bound.isNumber() && Double.isFinite(bound.doubleValue())) {
-      return new Limit.Bound.Fixed(bound.doubleValue());
+  private static double finite(JsonFields fields, String key) throws CorruptFileException {
+    double value = fields.number(key);
+    if (!Double.isFinite(value)) {
+      throw fields.wrong(key, "a finite number", value);
     }
-    if (bound.isTextual()) {
-      return new Limit.Bound.Measured(metric(bound.textValue()));
-    }
-    throw corrupt(
-        metric.id() + "." + metric.direction().jsonName(), "a number or a metric", bound);
+    return value;
   }
 
   private Metric metric(String id) throws CorruptFileException {
@@ -92,27 +63,5 @@ record GateFile(Path file) {
                         + ", found `"
                         + id
                         + "`"));
-  }
-
-  private void requireObject(JsonNode node, String what) throws CorruptFileException {
-    if (!node.isObject()) {
-      throw corrupt(what, "an object", node);
-    }
-  }
-
-  private void requireKeys(JsonNode object, String what, List<String> known)
-      throws CorruptFileException {
-    for (Iterator<String> keys = object.fieldNames(); keys.hasNext(); ) {
-      String key = keys.next();
-      if (!known.contains(key)) {
-        throw new CorruptFileException(
-            file, what + ": expected only keys of " + known + ", found `" + key + "`");
-      }
-    }
-  }
-
-  private CorruptFileException corrupt(String what, String expected, JsonNode found) {
-    String text = found.isMissingNode() ? "nothing" : found.toString();
-    return new CorruptFileException(file, what + ": expected " + expected + ", found " + text);
   }
 }

@@ -1,6 +1,8 @@
 package bora.verifier;
 
 import bora.formats.CorruptFileException;
+import bora.formats.ProgressListener;
+import bora.formats.Sha256;
 import bora.formats.checkpoint.DType;
 import bora.formats.checkpoint.SafetensorsEntry;
 import bora.formats.checkpoint.SafetensorsFile;
@@ -16,8 +18,10 @@ import java.util.SequencedMap;
 /** The tensors of a reference file, each checked for what it must be before it is used. */
 final class RecordedTensors implements AutoCloseable {
   private final SafetensorsFile file;
+  private final String sha256;
 
   RecordedTensors(Path path) throws IOException {
+    sha256 = Sha256.of(path, ProgressListener.NONE);
     file = SafetensorsFile.open(path);
   }
 
@@ -36,6 +40,7 @@ final class RecordedTensors implements AutoCloseable {
   SequencedMap<String, String> provenance() {
     SequencedMap<String, String> provenance = new LinkedHashMap<>();
     provenance.put("file", path().getFileName().toString());
+    provenance.put("sha256", sha256);
     provenance.put("producer", file.metadata().getOrDefault("producer", "not stated"));
     return provenance;
   }
