@@ -72,8 +72,7 @@ final class ForwardPass {
    * Runs a batch, {@code tokens[start]} to {@code tokens[start + count - 1]}, at {@code
    * firstPosition} and those that follow.
    */
-  void runBatch(
-      int[] tokens, int start, int count, int firstPosition, ForwardObserver observer) {
+  void runBatch(int[] tokens, int start, int count, int firstPosition, ForwardObserver observer) {
     for (int i = 0; i < count; i++) {
       embed(tokens[start + i], i);
     }

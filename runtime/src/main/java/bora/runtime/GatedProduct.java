@@ -57,7 +57,6 @@ final class GatedProduct implements WorkerPool.RangeTask {
   }
 
   private void multiply(EncodedTensor matrix, int blockStart, int blockEnd, float[] y) {
-    MatrixProduct.multiplyBlocks(
-        kernels, matrix, blockStart, blockEnd, x, xOffset, tokens, y, 0);
+    MatrixProduct.multiplyBlocks(kernels, matrix, blockStart, blockEnd, x, xOffset, tokens, y, 0);
   }
 }

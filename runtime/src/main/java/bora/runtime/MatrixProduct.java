@@ -33,8 +33,7 @@ final class MatrixProduct implements WorkerPool.RangeTask {
    * @param x [tokens, columns] from {@code xOffset}
    * @param y receives [tokens, rows] from {@code yOffset}
    */
-  void compute(
-      EncodedTensor matrix, float[] x, int xOffset, int tokens, float[] y, int yOffset) {
+  void compute(EncodedTensor matrix, float[] x, int xOffset, int tokens, float[] y, int yOffset) {
     this.matrix = matrix;
     this.x = x;
     this.xOffset = xOffset;

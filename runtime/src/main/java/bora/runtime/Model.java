@@ -9,8 +9,8 @@ import bora.runtime.kernel.WorkerPool;
 import java.util.function.Function;
 
 /**
- * A model ready to run: its weights where they lie in the pack, and the threads that compute. May be
- * shared between threads; its {@linkplain Session sessions} may not.
+ * A model ready to run: its weights where they lie in the pack, and the threads that compute. May
+ * be shared between threads; its {@linkplain Session sessions} may not.
  */
 public final class Model implements AutoCloseable {
   private final ModelConfig config;

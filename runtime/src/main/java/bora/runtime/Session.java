@@ -3,9 +3,9 @@ package bora.runtime;
 import bora.formats.model.ModelConfig;
 
 /**
- * One sequence of tokens on its way through a model: its KV cache and scratch memory, all taken when
- * it is made. A session is for one thread at a time; several sessions of a model may be used by
- * several threads, whose steps then take turns.
+ * One sequence of tokens on its way through a model: its KV cache and scratch memory, all taken
+ * when it is made. A session is for one thread at a time; several sessions of a model may be used
+ * by several threads, whose steps then take turns.
  *
  * <p>The cache holds {@code min(contextTokens, slidingWindow + 511)} positions, so for a model with
  * a sliding window its memory does not grow with the context.
@@ -94,7 +94,8 @@ public final class Session {
   }
 
   /**
-   * Runs one token, by kernels and a feed-forward of its own: what generation does after the prompt.
+   * Runs one token, by kernels and a feed-forward of its own: what generation does after the
+   * prompt.
    *
    * @return the logits after it, {@code vocabSize} values, the caller's to keep; the only memory
    *     that this takes
