@@ -285,7 +285,8 @@ final class ScalarQuantizer {
     for (int column = 0; column < width; column++) {
       for (int lane = 0; lane < ScalarGrid.LANES; lane++) {
         blockCodes[column * ScalarGrid.LANES + lane] =
-            (byte) (rowScales[firstLane + lane] == 0 ? 0 : codes[column * lanes + firstLane + lane]);
+            (byte)
+                (rowScales[firstLane + lane] == 0 ? 0 : codes[column * lanes + firstLane + lane]);
       }
     }
   }

@@ -1,5 +1,7 @@
 package bora.converter.cli;
 
+import static java.nio.charset.StandardCharsets.UTF_8;
+
 import bora.converter.ModelDescription;
 import bora.formats.json.StrictJson;
 import bora.formats.model.ModelConfig;
@@ -10,8 +12,6 @@ import bora.runtime.memory.MemoryEstimate;
 import bora.runtime.memory.MemoryEstimator;
 import bora.runtime.memory.MemoryRequest;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import static java.nio.charset.StandardCharsets.UTF_8;
-
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.util.List;

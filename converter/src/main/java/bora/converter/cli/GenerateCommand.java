@@ -78,9 +78,7 @@ final class GenerateCommand implements Callable<Integer> {
       long context = (long) prompt.length + count;
       requireContext(context, pack.config().maxPositionEmbeddings());
       Sampling sampling =
-          temperature == null
-              ? new Sampling.Greedy()
-              : new Sampling.Temperature(temperature, seed);
+          temperature == null ? new Sampling.Greedy() : new Sampling.Temperature(temperature, seed);
       Generator generator =
           new Generator(model, model.newSession(Math.toIntExact(context)), sampling);
       int[] tokens = generator.generate(prompt, count, token -> show(out, token));

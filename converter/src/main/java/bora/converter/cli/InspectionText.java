@@ -33,7 +33,9 @@ final class InspectionText {
     table.row("vocabulary", String.valueOf(config.vocabSize()));
     table.row(
         "sliding window",
-        config.slidingWindow().isPresent() ? config.slidingWindow().getAsInt() + " tokens" : "none");
+        config.slidingWindow().isPresent()
+            ? config.slidingWindow().getAsInt() + " tokens"
+            : "none");
     table.row("context", config.maxPositionEmbeddings() + " tokens");
     out.print(table);
   }

@@ -21,10 +21,7 @@ final class MemoryTable {
     out.println(
         Sizes.format(
             "GPU memory of %s with %d tokens, batch %d, %s (estimated, docs/memory.md):",
-            model.title(),
-            estimate.contextTokens(),
-            estimate.batch(),
-            estimate.dtype().label()));
+            model.title(), estimate.contextTokens(), estimate.batch(), estimate.dtype().label()));
     Table parts = new Table();
     for (MemoryComponent component : MemoryComponent.values()) {
       row(parts, component.jsonName(), estimate.bytes(component));

@@ -18,7 +18,9 @@ import picocli.CommandLine.Parameters;
     name = "plan",
     header = "Decides every tensor's encoding and predicts the bytes, without encoding anything.",
     description = {
-      "", "Shows the plan; -o also writes it as JSON, to be read, edited and given to convert.", ""
+      "",
+      "Shows the plan; -o also writes it as JSON, to be read, edited and given to convert.",
+      ""
     },
     mixinStandardHelpOptions = true)
 final class PlanCommand implements Callable<Integer> {

@@ -21,8 +21,7 @@ final class PolicyOptions {
   String policy;
 
   QuantizationPlan plan(Checkpoint checkpoint, PrintWriter err) throws IOException {
-    QuantizationPolicy rules =
-        QuantizationPolicy.of(policy == null ? DEFAULT_POLICY : policy);
+    QuantizationPolicy rules = QuantizationPolicy.of(policy == null ? DEFAULT_POLICY : policy);
     int tensors = checkpoint.config().tensors().size();
     try (Progress progress = Progress.of(err, "planning", tensors, "tensors")) {
       return Planner.plan(checkpoint, rules, progress);

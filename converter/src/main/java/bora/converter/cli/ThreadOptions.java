@@ -13,9 +13,7 @@ final class ThreadOptions {
 
   int count(CommandLine.Model.CommandSpec spec) {
     Usage.require(
-        spec,
-        threads == null || threads >= 1,
-        "--threads: expected at least 1, found " + threads);
+        spec, threads == null || threads >= 1, "--threads: expected at least 1, found " + threads);
     return threads == null ? Runtime.getRuntime().availableProcessors() : threads;
   }
 }

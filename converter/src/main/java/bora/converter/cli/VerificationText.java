@@ -73,9 +73,7 @@ final class VerificationText {
           layer.layer() == LayerResult.EMBEDDING ? "embedding" : String.valueOf(layer.layer()),
           layer.hiddenCosine().isPresent() ? number(layer.hiddenCosine()) : "-",
           layer.routerFlips().isPresent()
-              ? layer.routerFlips().getAsLong()
-                  + " of "
-                  + layer.routerDecisions().orElse(0)
+              ? layer.routerFlips().getAsLong() + " of " + layer.routerDecisions().orElse(0)
               : "-",
           layer.routerFlipsBeyondMargin().isPresent()
               ? String.valueOf(layer.routerFlipsBeyondMargin().getAsLong())
@@ -93,8 +91,6 @@ final class VerificationText {
     if (number == Math.rint(number) && Math.abs(number) < 1e9) {
       return String.valueOf((long) number);
     }
-    return Math.abs(number) < 1e-3
-        ? Sizes.format("%.3e", number)
-        : Sizes.format("%.6f", number);
+    return Math.abs(number) < 1e-3 ? Sizes.format("%.3e", number) : Sizes.format("%.6f", number);
   }
 }

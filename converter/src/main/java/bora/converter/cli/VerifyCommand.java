@@ -29,7 +29,8 @@ import picocli.CommandLine.Parameters;
     description = {
       "",
       "Checks every byte of the pack, runs it by prefill and by decode, compares logits, hidden",
-      "states and router choices, and holds each metric against a gate. Exit code 1 when one fails.",
+      "states and router choices, and holds each metric against a gate. Exit code 1 when one"
+          + " fails.",
       "docs/verification.md defines the metrics, the gates and what a reference is.",
       ""
     },
@@ -96,10 +97,7 @@ final class VerifyCommand implements Callable<Integer> {
     Usage.require(
         spec,
         window >= WindowsProtocol.MIN_WINDOW_TOKENS,
-        "--window: expected at least "
-            + WindowsProtocol.MIN_WINDOW_TOKENS
-            + ", found "
-            + window);
+        "--window: expected at least " + WindowsProtocol.MIN_WINDOW_TOKENS + ", found " + window);
     output.requireWritable();
     PrintWriter err = spec.commandLine().getErr();
     try (PackReader pack = PackReader.open(packFile);
