@@ -23,8 +23,7 @@ final class LayerComparison {
   private long decisions;
   private long flips;
   private long flipsBeyondMargin;
-  private int goodStates;
-  private final boolean[] usedWhereGood;
+  private final int[] uses;
   private final List<int[]> expertsWhereBad = new ArrayList<>();
 
   /**
@@ -37,7 +36,7 @@ final class LayerComparison {
     this.expertsPerToken = expertsPerToken;
     this.positionLimit = positionLimit;
     this.nearTieMargin = nearTieMargin;
-    this.usedWhereGood = new boolean[expertCount];
+    this.uses = new int[expertCount];
   }
 
   void addRouting(PositionValues reference, PositionValues candidate) {
@@ -62,11 +61,9 @@ final class LayerComparison {
       double cosine = addState(reference, candidate, position);
       if (referenceRouting != null) {
         int[] experts = RouterChoice.of(referenceRouting, position, expertsPerToken).experts();
+        Arrays.stream(experts).forEach(expert -> uses[expert]++);
         if (cosine < positionLimit) {
           expertsWhereBad.add(experts);
-        } else {
-          goodStates++;
-          Arrays.stream(experts).forEach(expert -> usedWhereGood[expert] = true);
         }
       }
     }
@@ -104,28 +101,37 @@ final class LayerComparison {
   }
 
   /**
-   * The experts that explain this layer's wrong positions: no good position uses them and every
-   * wrong one uses at least one of them. Empty when experts explain nothing. Says something only
-   * about the first wrong layer: from there on attention spreads the error.
+   * The experts that explain this layer's wrong positions: every wrong position uses one of them, and
+   * most uses of each went wrong. They are found by taking the expert of most wrong positions until
+   * none is left. Empty when that takes more than half of the experts. Says something only about the
+   * first wrong layer: from there on attention spreads the error.
    */
   List<Integer> suspects() {
-    boolean[] suspected = new boolean[usedWhereGood.length];
-    for (int[] experts : expertsWhereBad) {
-      boolean explained = false;
-      for (int expert : experts) {
-        suspected[expert] |= !usedWhereGood[expert];
-        explained |= suspected[expert];
-      }
-      if (!explained) {
-        return List.of();
-      }
-    }
+    List<int[]> unexplained = new ArrayList<>(expertsWhereBad);
     List<Integer> suspects = new ArrayList<>();
-    for (int expert = 0; expert < suspected.length; expert++) {
-      if (suspected[expert]) {
-        suspects.add(expert);
+    while (!unexplained.isEmpty()) {
+      int suspect = Ranking.largest(usesIn(unexplained), 1)[0];
+      suspects.add(suspect);
+      unexplained.removeIf(experts -> contains(experts, suspect));
+    }
+    double[] bad = usesIn(expertsWhereBad);
+    boolean convicted =
+        2 * suspects.size() <= uses.length
+            && suspects.stream().allMatch(expert -> 2 * bad[expert] > uses[expert]);
+    return convicted ? suspects.stream().sorted().toList() : List.of();
+  }
+
+  private double[] usesIn(List<int[]> positions) {
+    double[] counts = new double[uses.length];
+    for (int[] experts : positions) {
+      for (int expert : experts) {
+        counts[expert]++;
       }
     }
-    return goodStates > 0 ? List.copyOf(suspects) : List.of();
+    return counts;
+  }
+
+  private static boolean contains(int[] experts, int expert) {
+    return Arrays.stream(experts).anyMatch(taken -> taken == expert);
   }
 }

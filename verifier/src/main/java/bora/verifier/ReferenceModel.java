@@ -137,8 +137,8 @@ public class ReferenceModel implements ReferenceSource {
         .parallel()
         .forEach(
             t -> {
-              rotate(layer, queries[t], batch.position(t));
-              rotate(layer, keys[t], batch.position(t));
+              rotate(layer, TensorRole.QUERY, queries[t], batch.position(t));
+              rotate(layer, TensorRole.KEY, keys[t], batch.position(t));
             });
     IntStream.range(0, inputs.length)
         .parallel()
@@ -163,7 +163,7 @@ public class ReferenceModel implements ReferenceSource {
       double[] mixed) {
     int dim = config.headDim();
     int queryOffset = head * dim;
-    int keyOffset = head / (config.headCount() / config.kvHeadCount()) * dim;
+    int keyOffset = kvHead(head) * dim;
     int start = t - batch.position(t);
     double[] scores = new double[t - start + 1];
     for (int j = start; j <= t; j++) {
@@ -183,12 +183,12 @@ public class ReferenceModel implements ReferenceSource {
   }
 
   /** Rotary embedding of all heads of a query or key, in place: halves of a head are rotated. */
-  private void rotate(int layer, double[] heads, int position) {
+  private void rotate(int layer, TensorRole projection, double[] heads, int position) {
     int dim = config.headDim();
     int half = dim / 2;
     for (int head = 0; head < heads.length; head += dim) {
       for (int i = 0; i < half; i++) {
-        double angle = ropeAngle(layer, position, i);
+        double angle = ropeAngle(layer, projection, position, i);
         double first = heads[head + i];
         double second = heads[head + half + i];
         heads[head + i] = first * Math.cos(angle) - second * Math.sin(angle);
@@ -260,8 +260,13 @@ public class ReferenceModel implements ReferenceSource {
   }
 
   /** {@code position * theta^(-2 pair / headDim)}, in radians. */
-  double ropeAngle(int layer, int position, int pair) {
+  double ropeAngle(int layer, TensorRole projection, int position, int pair) {
     return position * Math.pow(config.ropeTheta(), -2.0 * pair / config.headDim());
+  }
+
+  /** The key and value head of a query head: consecutive query heads share one. */
+  int kvHead(int head) {
+    return head / (config.headCount() / config.kvHeadCount());
   }
 
   /** Whether a token sees another, at or before it: the window includes the token itself. */

@@ -21,7 +21,6 @@ import java.util.Set;
 public final class Verification {
   private final Candidate candidate;
   private final Gate gate;
-  private final VerificationOptions options;
   private final ProgressListener progress;
   private final NearTies nearTies;
   private final LogitComparison logits = new LogitComparison();
@@ -38,7 +37,6 @@ public final class Verification {
     ModelConfig config = candidate.config();
     this.candidate = candidate;
     this.gate = gate;
-    this.options = options;
     this.progress = progress;
     this.nearTies = new NearTies(candidate, options.nearTieMargin());
     this.layers = new LayerComparisons(config, gate, options.nearTieMargin());
