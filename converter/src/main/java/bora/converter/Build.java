@@ -17,6 +17,7 @@ import bora.verifier.RuntimeCandidate;
 import bora.verifier.Verification;
 import bora.verifier.VerificationOptions;
 import bora.verifier.VerificationReport;
+import bora.verifier.WeightSource;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -78,9 +79,9 @@ public final class Build {
       windows.add(sampleWindow(model, SAMPLING_SEED + window));
     }
     return new ComputedReference(
-        ReferenceModel.of(checkpoint),
+        new ReferenceModel(WeightSource.of(checkpoint)),
         windows,
-        "tokens that the pack drew",
+        Path.of("tokens drawn by the pack"),
         SAMPLED_WINDOWS,
         tensors);
   }

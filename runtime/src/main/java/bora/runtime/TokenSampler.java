@@ -4,21 +4,23 @@ import java.util.random.RandomGenerator;
 import java.util.random.RandomGeneratorFactory;
 
 /** Chooses tokens by a {@link Sampling}, one after the other. */
-final class TokenSampler {
+public final class TokenSampler {
   private final Sampling sampling;
   private final RandomGenerator random;
   private double[] cumulative = new double[0];
 
-  TokenSampler(Sampling sampling) {
+  public TokenSampler(Sampling sampling) {
     this.sampling = sampling;
     long seed = sampling instanceof Sampling.Temperature drawn ? drawn.seed() : 0;
     this.random = RandomGeneratorFactory.of("L64X128MixRandom").create(seed);
   }
 
   /**
+   * Chooses the token that follows.
+   *
    * @throws ArithmeticException when a logit is NaN or infinite
    */
-  int next(float[] logits) {
+  public int next(float[] logits) {
     return switch (sampling) {
       case Sampling.Greedy _ -> mostLikely(logits);
       case Sampling.Temperature drawn -> draw(logits, drawn.temperature());

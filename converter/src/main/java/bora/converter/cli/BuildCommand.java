@@ -66,7 +66,7 @@ final class BuildCommand implements Callable<Integer> {
     PrintWriter err = spec.commandLine().getErr();
     try (Checkpoint checkpoint = Checkpoint.open(directory)) {
       QuantizationPlan plan = options.plan(checkpoint, err);
-      err.print(PlanTable.of(plan));
+      err.print(PlanTable.render(plan));
       ConvertCommand.convert(checkpoint, plan, output, threads.count(spec), err);
       try (PackReader pack = PackReader.open(output);
           Model model = Build.open(pack)) {

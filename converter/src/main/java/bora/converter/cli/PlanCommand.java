@@ -45,7 +45,7 @@ final class PlanCommand implements Callable<Integer> {
       if (output != null) {
         plan.write(output);
       }
-      out.print(PlanTable.of(plan));
+      out.print(PlanTable.render(plan));
       out.flush();
     }
     return ExitCode.DONE;

@@ -10,6 +10,7 @@ import bora.verifier.ReferenceModel;
 import bora.verifier.ReferenceSource;
 import bora.verifier.RuntimeCandidate;
 import bora.verifier.VerificationReport;
+import bora.verifier.WeightSource;
 import bora.verifier.WindowsProtocol;
 import java.io.IOException;
 import java.io.PrintWriter;
@@ -123,7 +124,7 @@ final class VerifyCommand implements Callable<Integer> {
       }
     }
     try (Checkpoint checkpoint = Checkpoint.open(against)) {
-      return verifyComputed(pack, model, ReferenceModel.of(checkpoint), err);
+      return verifyComputed(pack, model, new ReferenceModel(WeightSource.of(checkpoint)), err);
     }
   }
 
