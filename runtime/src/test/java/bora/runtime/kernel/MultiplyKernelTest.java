@@ -45,24 +45,32 @@ class MultiplyKernelTest {
   @MethodSource("encodingsAndRows")
   void equalsTheDefinitionAtAwkwardSizes(Encoding encoding, int rows) {
     for (int columns : COLUMNS) {
-      for (Content content : Content.values()) {
-        try (Arena arena = Arena.ofConfined()) {
-          EncodedTensor matrix =
-              RandomMatrix.of(arena, encoding, rows, columns, content, 31L * rows + columns);
-          for (int tokens : TOKENS) {
-            assertEqualsTheDefinition(matrix, tokens);
-          }
-        }
-      }
+      assertEqualsTheDefinition(encoding, rows, columns, Content.RANDOM, TOKENS);
+    }
+  }
+
+  @ParameterizedTest
+  @MethodSource("encodingsAndRows")
+  void equalsTheDefinitionWithExtremeCodesAndScales(Encoding encoding, int rows) {
+    for (Content content : Content.values()) {
+      assertEqualsTheDefinition(encoding, rows, 129, content, 1, 2);
     }
   }
 
   @ParameterizedTest
   @EnumSource(Encoding.class)
   void equalsTheDefinitionBeyondOneBlockOfTokens(Encoding encoding) {
+    assertEqualsTheDefinition(encoding, 40, 520, Content.RANDOM, 263);
+  }
+
+  private static void assertEqualsTheDefinition(
+      Encoding encoding, int rows, int columns, Content content, int... tokenCounts) {
     try (Arena arena = Arena.ofConfined()) {
-      EncodedTensor matrix = RandomMatrix.of(arena, encoding, 40, 520, Content.RANDOM, 5);
-      assertEqualsTheDefinition(matrix, 263);
+      EncodedTensor matrix =
+          RandomMatrix.of(arena, encoding, rows, columns, content, 31L * rows + columns);
+      for (int tokens : tokenCounts) {
+        assertEqualsTheDefinition(matrix, tokens);
+      }
     }
   }
 
