@@ -5,6 +5,7 @@ module bora.converter {
   requires bora.runtime;
   requires bora.verifier;
   requires info.picocli;
+  requires me.tongfei.progressbar;
 
   opens bora.converter.cli to
       info.picocli;

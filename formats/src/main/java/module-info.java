@@ -3,5 +3,12 @@
  * encodings, the checkpoints read and the pack written. Depends on no other module of bora.
  */
 module bora.formats {
-  requires com.fasterxml.jackson.databind;
+  requires transitive com.fasterxml.jackson.databind;
+
+  exports bora.formats;
+  exports bora.formats.checkpoint;
+  exports bora.formats.encoding;
+  exports bora.formats.json;
+  exports bora.formats.model;
+  exports bora.formats.pack;
 }

@@ -1,7 +1,9 @@
 /**
- * Reads models as they are published: safetensors files, HuggingFace and Mistral directories.
+ * Checkpoints as the HuggingFace hub serves them: safetensors files, the directory around them, its
+ * {@code config.json}. Everything is validated when it is opened; afterwards reading weights can
+ * only fail on a value that is no number.
  *
- * <p>The only package that knows tensors by the strings other projects gave them. It writes
- * nothing. Start with {@code Checkpoint}.
+ * <p>{@code HuggingFaceNames} is the only place with tensor-name strings. Start with {@link
+ * bora.formats.checkpoint.Checkpoint#open}.
  */
 package bora.formats.checkpoint;

@@ -6,8 +6,8 @@ import java.util.Optional;
 
 /**
  * How a tensor's values stand in bytes; see {@code docs/encodings.md}. Matrices are cut into panels
- * of {@link #rowsPerPanel()} rows, panels into blocks of {@link #columnsPerBlock()} columns. Ids and
- * names are permanent.
+ * of {@link #rowsPerPanel()} rows, panels into blocks of {@link #columnsPerBlock()} columns. Ids
+ * and names are permanent.
  */
 public enum Encoding {
   F32(1, "f32", 32, 1),

@@ -3,9 +3,7 @@ package bora.formats.encoding;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
 
-/**
- * The layouts of values in files: little-endian, at any alignment. The only place that says so.
- */
+/** The layouts of values in files: little-endian, at any alignment. The only place that says so. */
 public final class LittleEndian {
   public static final ValueLayout.OfShort SHORT =
       ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);

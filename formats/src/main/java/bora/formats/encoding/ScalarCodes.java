@@ -33,7 +33,7 @@ public final class ScalarCodes {
       int word = 0;
       for (int field = 0; field < fieldsPerUnit; field++) {
         int column = unit * fieldsPerUnit + field;
-        word |= (codes[column * ScalarGrid.LANES + lane] & 0xFF) << bits * field;
+        word |= (codes[column * ScalarGrid.LANES + lane] & 0xFF) << (bits * field);
       }
       block.set(LittleEndian.INT, offsetBytes + (long) unit * UNIT_BYTES, word);
     }
@@ -44,10 +44,10 @@ public final class ScalarCodes {
       int group = unit / 3;
       int j = unit % 3;
       int shared = codes[(16 * group + 15) * ScalarGrid.LANES + lane];
-      int word = (shared >>> 2 * j & 3) << 30;
+      int word = (shared >>> (2 * j) & 3) << 30;
       for (int field = 0; field < 5; field++) {
         int column = 16 * group + 5 * j + field;
-        word |= (codes[column * ScalarGrid.LANES + lane] & 0x3F) << 6 * field;
+        word |= (codes[column * ScalarGrid.LANES + lane] & 0x3F) << (6 * field);
       }
       block.set(LittleEndian.INT, offsetBytes + (long) unit * UNIT_BYTES, word);
     }
@@ -57,8 +57,8 @@ public final class ScalarCodes {
   static int codeAt(
       Encoding encoding, MemorySegment panel, long offsetBytes, int lane, int column) {
     return switch (encoding) {
-      case Q8 -> word(panel, offsetBytes, lane, column / 4) >>> 8 * (column % 4) & 0xFF;
-      case Q4 -> word(panel, offsetBytes, lane, column / 8) >>> 4 * (column % 8) & 0xF;
+      case Q8 -> word(panel, offsetBytes, lane, column / 4) >>> (8 * (column % 4)) & 0xFF;
+      case Q4 -> word(panel, offsetBytes, lane, column / 8) >>> (4 * (column % 8)) & 0xF;
       case Q6 -> sixBitsAt(panel, offsetBytes, lane, column / 16, column % 16);
       default -> throw new IllegalArgumentException(encoding + " has no codes");
     };
@@ -67,11 +67,11 @@ public final class ScalarCodes {
   private static int sixBitsAt(
       MemorySegment panel, long offsetBytes, int lane, int group, int column) {
     if (column < 15) {
-      return word(panel, offsetBytes, lane, 3 * group + column / 5) >>> 6 * (column % 5) & 0x3F;
+      return word(panel, offsetBytes, lane, 3 * group + column / 5) >>> (6 * (column % 5)) & 0x3F;
     }
     int code = 0;
     for (int j = 0; j < 3; j++) {
-      code |= word(panel, offsetBytes, lane, 3 * group + j) >>> 30 << 2 * j;
+      code |= word(panel, offsetBytes, lane, 3 * group + j) >>> 30 << (2 * j);
     }
     return code;
   }

@@ -4,8 +4,8 @@ import java.lang.foreign.MemorySegment;
 
 /**
  * The half-integer symmetric grid of the scalar encodings and where its scales stand in a panel:
- * {@code weight = (code - centre) * (rowScale * SUB_SCALE[index])}. Encoders and decoders both go by
- * this class.
+ * {@code weight = (code - centre) * (rowScale * SUB_SCALE[index])}. Encoders and decoders both go
+ * by this class.
  */
 public final class ScalarGrid {
   /** Columns that share a sub-scale. */
@@ -76,6 +76,6 @@ public final class ScalarGrid {
 
   static int subScaleIndex(MemorySegment panel, int lane, int blockIndex) {
     long indices = panel.get(LittleEndian.LONG, subScalesOffsetBytes(blockIndex));
-    return (int) (indices >>> 4 * lane) & 15;
+    return (int) (indices >>> (4 * lane)) & 15;
   }
 }

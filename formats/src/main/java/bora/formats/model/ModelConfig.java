@@ -7,13 +7,14 @@ import java.util.OptionalInt;
 import java.util.SequencedMap;
 
 /**
- * The hyper-parameters of a model, checked against each other. A dense feed-forward is one expert of
- * which one is used, so that one code path serves both architectures.
+ * The hyper-parameters of a model, checked against each other. A dense feed-forward is one expert
+ * of which one is used, so that one code path serves both architectures.
  *
  * @param intermediateSize width of one expert's feed-forward
  * @param expertCount 1 for Mistral
  * @param expertsPerToken how many experts the router takes for a token; 1 for Mistral
- * @param slidingWindow how many tokens, itself included, a token attends to; empty for all before it
+ * @param slidingWindow how many tokens, itself included, a token attends to; empty for all before
+ *     it
  * @param tiedEmbeddings whether the lm_head is the embedding
  */
 public record ModelConfig(
@@ -55,7 +56,10 @@ public record ModelConfig(
     require(headCount % kvHeadCount == 0, "headCount", headCount, "a multiple of " + kvHeadCount);
     require(headDim % 2 == 0, "headDim", headDim, "an even number (rotary embedding)");
     require(
-        expertsPerToken <= expertCount, "expertsPerToken", expertsPerToken, "at most " + expertCount);
+        expertsPerToken <= expertCount,
+        "expertsPerToken",
+        expertsPerToken,
+        "at most " + expertCount);
     require(
         architecture == Architecture.MIXTRAL || expertCount == 1, "expertCount", expertCount, "1");
     require(rmsNormEps > 0 && rmsNormEps < 1, "rmsNormEps", rmsNormEps, "between 0 and 1");
@@ -95,6 +99,12 @@ public record ModelConfig(
   /** Whether a router chooses among experts. */
   public boolean hasRouter() {
     return architecture == Architecture.MIXTRAL;
+  }
+
+  /** How many tensors the model has; a check to make before {@link #tensors()} lists them. */
+  public long tensorCount() {
+    long perLayer = (hasRouter() ? 7L : 6L) + 3L * expertCount;
+    return Math.addExact(Math.multiplyExact(perLayer, (long) layerCount), tiedEmbeddings ? 2 : 3);
   }
 
   /** Every tensor of the model with its shape, in canonical order: the one definition of both. */

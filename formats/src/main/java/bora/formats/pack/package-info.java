@@ -1,7 +1,9 @@
 /**
- * The pack: one memory-mapped file with every tensor in its own encoding, checked at open.
+ * The pack, format 1: {@code docs/format.md} in code. The layout follows from the list of tensors
+ * and their encodings; the writer appends, syncs and renames; the reader maps the file and checks
+ * its whole structure before it hands out the first tensor.
  *
- * <p>The bytes are specified in {@code docs/format.md}; this package follows that page. What the
- * bytes of a tensor mean is up to {@code bora.formats.encoding}. Start with {@code PackReader}.
+ * <p>Not here: what encoded bytes mean ({@link bora.formats.encoding}). Start with {@link
+ * bora.formats.pack.PackLayout}.
  */
 package bora.formats.pack;

@@ -66,7 +66,7 @@ final class GridScales {
     long wordAddress =
         panelAddress
             + ScalarGrid.subScalesOffsetBytes(blockStart)
-            + firstLane / LANES_PER_WORD * Integer.BYTES;
+            + (long) firstLane / LANES_PER_WORD * Integer.BYTES;
     int wordShift = firstLane % LANES_PER_WORD * 4;
     for (int k = 0; k < blockCount; k++, wordAddress += Long.BYTES) {
       int word = MEMORY.get(LittleEndian.INT, wordAddress) >>> wordShift;

@@ -1,0 +1,52 @@
+package bora.formats;
+
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.util.HexFormat;
+
+/** SHA-256 as every artifact of bora writes it: 64 lower-case hexadecimal digits. */
+public final class Sha256 {
+  private static final int CHUNK_BYTES = 1 << 20;
+
+  private Sha256() {}
+
+  public static MessageDigest newDigest() {
+    try {
+      return MessageDigest.getInstance("SHA-256");
+    } catch (NoSuchAlgorithmException e) {
+      throw new IllegalStateException("every Java platform has SHA-256", e);
+    }
+  }
+
+  /** Ends the digest. */
+  public static String hex(MessageDigest digest) {
+    return HexFormat.of().formatHex(digest.digest());
+  }
+
+  public static String of(byte[] bytes) {
+    MessageDigest digest = newDigest();
+    digest.update(bytes);
+    return hex(digest);
+  }
+
+  /**
+   * @param progress told the bytes read
+   */
+  public static String of(Path file, ProgressListener progress) throws IOException {
+    MessageDigest digest = newDigest();
+    ByteBuffer chunk = ByteBuffer.allocateDirect(CHUNK_BYTES);
+    try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ)) {
+      while (channel.read(chunk.clear()) >= 0) {
+        chunk.flip();
+        progress.advance(chunk.remaining());
+        digest.update(chunk);
+      }
+    }
+    return hex(digest);
+  }
+}

@@ -1,0 +1,106 @@
+package bora.formats.json;
+
+import bora.formats.CorruptFileException;
+import com.fasterxml.jackson.core.JsonFactory;
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.core.StreamReadConstraints;
+import com.fasterxml.jackson.core.StreamReadFeature;
+import com.fasterxml.jackson.databind.DeserializationFeature;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.SerializationFeature;
+import com.fasterxml.jackson.databind.json.JsonMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+
+/**
+ * JSON as bora reads and writes it. Reading: no duplicate keys, nothing after the document, shallow
+ * nesting. Writing: keys in the order in which they were put, a line feed at the end.
+ */
+public final class StrictJson {
+  private static final int MAX_NESTING = 64;
+
+  private static final JsonMapper MAPPER =
+      JsonMapper.builder(
+              JsonFactory.builder()
+                  .streamReadConstraints(
+                      StreamReadConstraints.builder().maxNestingDepth(MAX_NESTING).build())
+                  .build())
+          .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
+          .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
+          .build();
+
+  private static final JsonMapper INDENTED =
+      MAPPER.rebuild().enable(SerializationFeature.INDENT_OUTPUT).build();
+
+  private StrictJson() {}
+
+  /** An empty object to write. */
+  public static ObjectNode newObject() {
+    return MAPPER.createObjectNode();
+  }
+
+  /**
+   * Parses a document whose root is an object.
+   *
+   * @param file where the bytes are from, for messages
+   * @throws CorruptFileException when it is none
+   */
+  public static JsonNode parseObject(Path file, byte[] json) throws IOException {
+    try {
+      JsonNode root = MAPPER.readTree(json);
+      if (root == null || !root.isObject()) {
+        throw new CorruptFileException(file, "expected a JSON object");
+      }
+      return root;
+    } catch (JsonProcessingException e) {
+      throw new CorruptFileException(file, "no valid JSON: " + reason(e), e);
+    }
+  }
+
+  /**
+   * Reads and parses a file whose root is an object.
+   *
+   * @param maxBytes the largest file accepted
+   */
+  public static JsonNode readObject(Path file, long maxBytes) throws IOException {
+    long bytes = Files.size(file);
+    if (bytes > maxBytes) {
+      throw new CorruptFileException(
+          file, "expected JSON of at most " + maxBytes + " bytes, found " + bytes);
+    }
+    return parseObject(file, Files.readAllBytes(file));
+  }
+
+  /** The document without white space, but a line feed at its end. */
+  public static byte[] toBytes(JsonNode node) {
+    return write(MAPPER, node);
+  }
+
+  /** The document indented for people. */
+  public static byte[] toIndentedBytes(JsonNode node) {
+    return write(INDENTED, node);
+  }
+
+  private static byte[] write(JsonMapper mapper, JsonNode node) {
+    try {
+      return (mapper.writeValueAsString(node) + "\n").getBytes(StandardCharsets.UTF_8);
+    } catch (JsonProcessingException e) {
+      throw new IllegalStateException("a tree of JSON can always be written", e);
+    }
+  }
+
+  /** The parser's complaint with its place, without the excerpt of the source. */
+  private static String reason(JsonProcessingException e) {
+    return e.getLocation() == null
+        ? e.getOriginalMessage()
+        : e.getOriginalMessage()
+            + " (line "
+            + e.getLocation().getLineNr()
+            + ", column "
+            + e.getLocation().getColumnNr()
+            + ")";
+  }
+}

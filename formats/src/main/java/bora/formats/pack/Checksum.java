@@ -1,0 +1,46 @@
+package bora.formats.pack;
+
+import bora.formats.Sha256;
+import java.nio.ByteBuffer;
+import java.security.MessageDigest;
+import java.util.HexFormat;
+import java.util.zip.CRC32C;
+
+/**
+ * What proves bytes unchanged: the CRC32C finds damage, the SHA-256 identifies.
+ *
+ * @param crc32c 8 lower-case hexadecimal digits
+ * @param sha256 64 lower-case hexadecimal digits
+ */
+public record Checksum(String crc32c, String sha256) {
+  public Checksum {
+    requireHex(crc32c, 8);
+    requireHex(sha256, 64);
+  }
+
+  private static void requireHex(String digits, int length) {
+    if (digits.length() != length || !digits.chars().allMatch(Checksum::isLowerHex)) {
+      throw new IllegalArgumentException(
+          "expected " + length + " lower-case hexadecimal digits, found \"" + digits + "\"");
+    }
+  }
+
+  private static boolean isLowerHex(int c) {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+  }
+
+  /** Takes both sums over bytes given in order. */
+  static final class Running {
+    private final CRC32C crc = new CRC32C();
+    private final MessageDigest sha = Sha256.newDigest();
+
+    void update(ByteBuffer bytes) {
+      crc.update(bytes.duplicate());
+      sha.update(bytes.duplicate());
+    }
+
+    Checksum end() {
+      return new Checksum(HexFormat.of().toHexDigits((int) crc.getValue()), Sha256.hex(sha));
+    }
+  }
+}

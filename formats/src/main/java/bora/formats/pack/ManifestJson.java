@@ -1,0 +1,204 @@
+package bora.formats.pack;
+
+import bora.formats.CorruptFileException;
+import bora.formats.UnsupportedVersionException;
+import bora.formats.encoding.Encoding;
+import bora.formats.json.JsonFields;
+import bora.formats.json.ModelConfigJson;
+import bora.formats.json.StrictJson;
+import bora.formats.model.ModelConfig;
+import bora.formats.model.TensorKey;
+import bora.formats.model.TensorShape;
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Optional;
+import java.util.SequencedMap;
+import java.util.SortedMap;
+import java.util.TreeMap;
+
+/** The manifest as {@code docs/format.md} gives it. */
+final class ManifestJson {
+  private final Path file;
+  private final boolean refuseUnknown;
+
+  private ManifestJson(Path file, boolean refuseUnknown) {
+    this.file = file;
+    this.refuseUnknown = refuseUnknown;
+  }
+
+  static byte[] write(PackManifest manifest) {
+    ObjectNode root = StrictJson.newObject();
+    root.putObject("format").put("major", manifest.major()).put("minor", manifest.minor());
+    Provenance provenance = manifest.provenance();
+    root.putObject("tool").put("name", "bora").put("version", provenance.toolVersion());
+    root.set("config", ModelConfigJson.write(manifest.config()));
+    ArrayNode tensors = root.putArray("tensors");
+    for (PackEntry entry : manifest.entries().values()) {
+      ObjectNode node = tensors.addObject();
+      ModelConfigJson.putKey(node, entry.key());
+      node.put("encoding", entry.encoding().jsonName());
+      entry.shape().dimensions().forEach(node.putArray("shape")::add);
+      putRange(node, entry.range(), entry.checksum());
+    }
+    ArrayNode attachments = root.putArray("attachments");
+    for (PackAttachment attachment : manifest.attachments().values()) {
+      ObjectNode node = attachments.addObject().put("name", attachment.name());
+      putRange(node, attachment.range(), attachment.checksum());
+    }
+    writeProvenance(root.putObject("provenance"), provenance);
+    return StrictJson.toBytes(root);
+  }
+
+  private static void putRange(ObjectNode node, ByteRange range, Checksum checksum) {
+    node.put("offset", range.offsetBytes());
+    node.put("bytes", range.lengthBytes());
+    node.put("crc32c", checksum.crc32c());
+    node.put("sha256", checksum.sha256());
+  }
+
+  private static void writeProvenance(ObjectNode node, Provenance provenance) {
+    ArrayNode sources = node.putArray("sources");
+    for (Provenance.Source source : provenance.sources()) {
+      sources
+          .addObject()
+          .put("name", source.name())
+          .put("bytes", source.bytes())
+          .put("sha256", source.sha256());
+    }
+    node.put("checkpoint", provenance.checkpoint());
+    node.putObject("plan")
+        .put("name", provenance.planName())
+        .put("sha256", provenance.planSha256());
+    node.put("calibration", provenance.calibrationSha256().orElse(null));
+  }
+
+  /**
+   * @param headerMinor the minor version that the header says
+   */
+  static PackManifest read(Path file, byte[] json, int headerMinor) throws IOException {
+    ManifestJson reader = new ManifestJson(file, headerMinor <= PackFormat.MINOR);
+    return reader.readRoot(JsonFields.of(file, StrictJson.parseObject(file, json)), headerMinor);
+  }
+
+  private PackManifest readRoot(JsonFields root, int headerMinor) throws IOException {
+    JsonFields format = root.object("format");
+    int major = format.smallInteger("major");
+    int minor = format.smallInteger("minor");
+    finish(format);
+    if (major != PackFormat.MAJOR || minor != headerMinor) {
+      throw root.wrong("format", PackFormat.MAJOR + "." + headerMinor, major + "." + minor);
+    }
+    JsonFields tool = root.object("tool");
+    tool.text("name");
+    String version = tool.text("version");
+    finish(tool);
+    JsonFields config = root.object("config");
+    ModelConfig model = ModelConfigJson.read(config);
+    finish(config);
+    SequencedMap<TensorKey, PackEntry> entries = readTensors(root);
+    SortedMap<String, PackAttachment> attachments = readAttachments(root);
+    Provenance provenance = readProvenance(root.object("provenance"), version);
+    finish(root);
+    return new PackManifest(major, minor, model, entries, attachments, provenance);
+  }
+
+  private SequencedMap<TensorKey, PackEntry> readTensors(JsonFields root) throws IOException {
+    SequencedMap<TensorKey, PackEntry> entries = new LinkedHashMap<>();
+    for (JsonFields tensor : root.objects("tensors")) {
+      TensorKey key = ModelConfigJson.readKey(tensor);
+      PackEntry entry =
+          new PackEntry(key, encoding(tensor, key), shape(tensor), range(tensor), checksum(tensor));
+      finish(tensor);
+      if (entries.put(key, entry) != null) {
+        throw new CorruptFileException(file, key + ": stands in the manifest twice");
+      }
+    }
+    return entries;
+  }
+
+  private Encoding encoding(JsonFields tensor, TensorKey key) throws IOException {
+    String name = tensor.text("encoding");
+    return Encoding.ofName(name)
+        .orElseThrow(
+            () ->
+                new UnsupportedVersionException(
+                    file,
+                    UnsupportedVersionException.Reason.TOO_NEW,
+                    key
+                        + ": encoding \""
+                        + name
+                        + "\" is unknown to this bora; the pack needs a newer one"));
+  }
+
+  private static TensorShape shape(JsonFields tensor) throws CorruptFileException {
+    List<Integer> dimensions = tensor.smallIntegers("shape");
+    boolean valid = dimensions.stream().allMatch(dimension -> dimension > 0);
+    if (valid && dimensions.size() == 1) {
+      return TensorShape.vector(dimensions.get(0));
+    }
+    if (valid && dimensions.size() == 2) {
+      return TensorShape.matrix(dimensions.get(0), dimensions.get(1));
+    }
+    throw tensor.wrong("shape", "one or two positive sizes", dimensions);
+  }
+
+  private static ByteRange range(JsonFields fields) throws CorruptFileException {
+    long offset = fields.integer("offset");
+    long bytes = fields.integer("bytes");
+    if (offset < 0 || bytes < 0 || offset > Long.MAX_VALUE - bytes) {
+      throw fields.wrong("offset", "a range of the file", offset + " + " + bytes);
+    }
+    return new ByteRange(offset, bytes);
+  }
+
+  private static Checksum checksum(JsonFields fields) throws CorruptFileException {
+    try {
+      return new Checksum(fields.text("crc32c"), fields.text("sha256"));
+    } catch (IllegalArgumentException e) {
+      throw fields.wrong("crc32c", "check sums", e.getMessage());
+    }
+  }
+
+  private SortedMap<String, PackAttachment> readAttachments(JsonFields root) throws IOException {
+    SortedMap<String, PackAttachment> attachments = new TreeMap<>();
+    for (JsonFields fields : root.objects("attachments")) {
+      String name = fields.text("name");
+      PackAttachment attachment = new PackAttachment(name, range(fields), checksum(fields));
+      finish(fields);
+      if (attachments.put(name, attachment) != null) {
+        throw fields.wrong("name", "each attachment once", name);
+      }
+    }
+    return attachments;
+  }
+
+  private Provenance readProvenance(JsonFields fields, String version) throws IOException {
+    List<Provenance.Source> sources = new ArrayList<>();
+    for (JsonFields source : fields.objects("sources")) {
+      sources.add(
+          new Provenance.Source(
+              source.text("name"), source.integer("bytes"), source.text("sha256")));
+      finish(source);
+    }
+    String checkpoint = fields.text("checkpoint");
+    JsonFields plan = fields.object("plan");
+    String planName = plan.text("name");
+    String planSha256 = plan.text("sha256");
+    finish(plan);
+    Optional<String> calibration =
+        fields.has("calibration") ? Optional.of(fields.text("calibration")) : Optional.empty();
+    finish(fields);
+    return new Provenance(version, sources, checkpoint, planName, planSha256, calibration);
+  }
+
+  private void finish(JsonFields fields) throws CorruptFileException {
+    if (refuseUnknown) {
+      fields.refuseOthers();
+    }
+  }
+}

@@ -1,0 +1,87 @@
+package bora.formats.pack;
+
+import bora.formats.encoding.LittleEndian;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.zip.CRC32C;
+
+/** The fixed parts of format 1: header and footer, as {@code docs/format.md} gives them. */
+final class PackFormat {
+  static final int MAJOR = 1;
+  static final int MINOR = 0;
+  static final int HEADER_BYTES = 64;
+  static final int FOOTER_BYTES = 64;
+  static final int EXPERT_ALIGNMENT_BYTES = 4096;
+  static final long MAX_MANIFEST_BYTES = 64L << 20;
+
+  /** {@code 89 'B' 'O' 'R' 'A' 0D 0A 1A}, read as a little-endian number. */
+  static final long MAGIC = 0x1A0A0D41524F4289L;
+
+  static final int MAJOR_OFFSET = 8;
+  static final int MINOR_OFFSET = 10;
+  static final int HEADER_LENGTH_OFFSET = 12;
+  static final int FEATURES_OFFSET = 16;
+  static final int TENSOR_ALIGNMENT_OFFSET = 24;
+  static final int EXPERT_ALIGNMENT_OFFSET = 28;
+  static final int HEADER_RESERVED_OFFSET = 32;
+  static final int HEADER_CRC_OFFSET = 60;
+
+  static final int MANIFEST_OFFSET_OFFSET = 0;
+  static final int MANIFEST_LENGTH_OFFSET = 8;
+  static final int FILE_LENGTH_OFFSET = 16;
+  static final int MANIFEST_CRC_OFFSET = 24;
+  static final int FOOTER_RESERVED_OFFSET = 28;
+  static final int FOOTER_CRC_OFFSET = 52;
+  static final int FOOTER_MAGIC_OFFSET = 56;
+
+  private PackFormat() {}
+
+  static byte[] header(int tensorAlignment) {
+    byte[] bytes = new byte[HEADER_BYTES];
+    MemorySegment header = MemorySegment.ofArray(bytes);
+    header.set(LittleEndian.LONG, 0, MAGIC);
+    header.set(LittleEndian.SHORT, MAJOR_OFFSET, (short) MAJOR);
+    header.set(LittleEndian.SHORT, MINOR_OFFSET, (short) MINOR);
+    header.set(LittleEndian.INT, HEADER_LENGTH_OFFSET, HEADER_BYTES);
+    header.set(LittleEndian.INT, TENSOR_ALIGNMENT_OFFSET, tensorAlignment);
+    header.set(LittleEndian.INT, EXPERT_ALIGNMENT_OFFSET, EXPERT_ALIGNMENT_BYTES);
+    header.set(LittleEndian.INT, HEADER_CRC_OFFSET, crc32c(header.asSlice(0, HEADER_CRC_OFFSET)));
+    return bytes;
+  }
+
+  static byte[] footer(long manifestOffset, byte[] manifest) {
+    byte[] bytes = new byte[FOOTER_BYTES];
+    MemorySegment footer = MemorySegment.ofArray(bytes);
+    footer.set(LittleEndian.LONG, MANIFEST_OFFSET_OFFSET, manifestOffset);
+    footer.set(LittleEndian.LONG, MANIFEST_LENGTH_OFFSET, manifest.length);
+    long fileLength = manifestOffset + manifest.length + FOOTER_BYTES;
+    footer.set(LittleEndian.LONG, FILE_LENGTH_OFFSET, fileLength);
+    footer.set(LittleEndian.INT, MANIFEST_CRC_OFFSET, crc32c(MemorySegment.ofArray(manifest)));
+    footer.set(LittleEndian.INT, FOOTER_CRC_OFFSET, crc32c(footer.asSlice(0, FOOTER_CRC_OFFSET)));
+    footer.set(LittleEndian.LONG, FOOTER_MAGIC_OFFSET, ~MAGIC);
+    return bytes;
+  }
+
+  /** CRC32C of a range below 2 GiB. */
+  static int crc32c(MemorySegment bytes) {
+    CRC32C crc = new CRC32C();
+    crc.update(bytes.asByteBuffer());
+    return (int) crc.getValue();
+  }
+
+  static boolean isZero(MemorySegment bytes) {
+    long size = bytes.byteSize();
+    long i = 0;
+    for (; i + Long.BYTES <= size; i += Long.BYTES) {
+      if (bytes.get(LittleEndian.LONG, i) != 0) {
+        return false;
+      }
+    }
+    for (; i < size; i++) {
+      if (bytes.get(ValueLayout.JAVA_BYTE, i) != 0) {
+        return false;
+      }
+    }
+    return true;
+  }
+}

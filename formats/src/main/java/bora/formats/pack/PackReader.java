@@ -1,0 +1,157 @@
+package bora.formats.pack;
+
+import bora.formats.CorruptFileException;
+import bora.formats.MappedFile;
+import bora.formats.ProgressListener;
+import bora.formats.encoding.EncodedTensor;
+import bora.formats.model.ModelConfig;
+import bora.formats.model.TensorKey;
+import java.io.IOException;
+import java.lang.foreign.MemorySegment;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+
+/**
+ * A mapped pack whose structure was checked when it was opened. Owns the mapping: after {@link
+ * #close} no segment that it gave out may be used.
+ */
+public final class PackReader implements AutoCloseable {
+  private static final long CHUNK_BYTES = 1L << 20;
+
+  private final MappedFile file;
+  private final PackManifest manifest;
+
+  private PackReader(MappedFile file, PackManifest manifest) {
+    this.file = file;
+    this.manifest = manifest;
+  }
+
+  /**
+   * Maps a pack and checks everything but the tensors' checksums, in time that does not grow with
+   * the weights.
+   *
+   * @throws CorruptFileException when the structure is damaged, saying where
+   * @throws bora.formats.UnsupportedVersionException when the pack is of another version
+   * @throws java.nio.file.NoSuchFileException when there is no such file
+   */
+  public static PackReader open(Path path) throws IOException {
+    MappedFile file = MappedFile.open(path);
+    try {
+      return new PackReader(file, new PackStructure(path, file.bytes()).check());
+    } catch (IOException | RuntimeException e) {
+      file.close();
+      throw e;
+    }
+  }
+
+  /** Whether a file begins as a pack does. */
+  public static boolean isPack(Path path) throws IOException {
+    if (!Files.isRegularFile(path)) {
+      return false;
+    }
+    try (MappedFile file = MappedFile.open(path)) {
+      return file.bytes().byteSize() >= Long.BYTES && PackStructure.beginsWithMagic(file.bytes());
+    }
+  }
+
+  public Path path() {
+    return file.path();
+  }
+
+  /** Length of the file. */
+  public long byteSize() {
+    return file.bytes().byteSize();
+  }
+
+  public PackManifest manifest() {
+    return manifest;
+  }
+
+  public ModelConfig config() {
+    return manifest.config();
+  }
+
+  /**
+   * A tensor as it stands in the pack.
+   *
+   * @throws IllegalArgumentException when the model has no such tensor
+   */
+  public EncodedTensor tensor(TensorKey key) {
+    PackEntry entry = manifest.entries().get(key);
+    if (entry == null) {
+      throw new IllegalArgumentException("the pack has no tensor " + key);
+    }
+    return new EncodedTensor(entry.encoding(), entry.shape(), slice(entry.range()));
+  }
+
+  /** The bytes of an attachment, where there is one of that name. */
+  public Optional<MemorySegment> attachment(String name) {
+    return Optional.ofNullable(manifest.attachments().get(name))
+        .map(attachment -> slice(attachment.range()));
+  }
+
+  private MemorySegment slice(ByteRange range) {
+    return file.bytes().asSlice(range.offsetBytes(), range.lengthBytes());
+  }
+
+  /** Bytes that {@link #checkIntegrity} reads. */
+  public long integrityBytes() {
+    return manifest.weightBytes()
+        + manifest.attachments().values().stream()
+            .mapToLong(attachment -> attachment.range().lengthBytes())
+            .sum();
+  }
+
+  /** A range whose checksums are to be taken. */
+  private record Checked(String name, ByteRange range, Checksum expected) {}
+
+  /**
+   * Reads the whole pack and compares every checksum, on all processors.
+   *
+   * @param progress told the bytes read
+   * @throws CorruptFileException naming every damaged tensor and attachment
+   */
+  public void checkIntegrity(ProgressListener progress) throws IOException {
+    List<Checked> all = new ArrayList<>();
+    for (PackEntry entry : manifest.entries().values()) {
+      all.add(new Checked(entry.key().toString(), entry.range(), entry.checksum()));
+    }
+    for (PackAttachment attachment : manifest.attachments().values()) {
+      all.add(
+          new Checked(
+              "attachment " + attachment.name(), attachment.range(), attachment.checksum()));
+    }
+    List<String> damaged =
+        all.parallelStream()
+            .filter(checked -> !checksum(checked.range(), progress).equals(checked.expected()))
+            .map(Checked::name)
+            .toList();
+    if (!damaged.isEmpty()) {
+      throw new CorruptFileException(
+          file.path(),
+          "damaged: "
+              + String.join(", ", damaged)
+              + ": the bytes are not those that were written; copy or convert it again");
+    }
+  }
+
+  private Checksum checksum(ByteRange range, ProgressListener progress) {
+    Checksum.Running running = new Checksum.Running();
+    MemorySegment bytes = slice(range);
+    for (long done = 0; done < bytes.byteSize(); done += CHUNK_BYTES) {
+      long length = Math.min(CHUNK_BYTES, bytes.byteSize() - done);
+      running.update(bytes.asSlice(done, length).asByteBuffer());
+      progress.advance(length);
+    }
+    return running.end();
+  }
+
+  /** Unmaps the pack. */
+  @Override
+  public void close() {
+    file.close();
+  }
+}

@@ -1,0 +1,215 @@
+package bora.formats.pack;
+
+import bora.formats.CorruptFileException;
+import bora.formats.UnsupportedVersionException;
+import bora.formats.UnsupportedVersionException.Reason;
+import bora.formats.encoding.Encoding;
+import bora.formats.encoding.LittleEndian;
+import bora.formats.model.TensorKey;
+import bora.formats.model.TensorShape;
+import java.io.IOException;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.SortedMap;
+import java.util.TreeMap;
+
+/**
+ * The checks that a pack passes when it is opened: {@code docs/format.md}, "What a reader checks".
+ */
+final class PackStructure {
+  private final Path path;
+  private final MemorySegment file;
+
+  PackStructure(Path path, MemorySegment file) {
+    this.path = path;
+    this.file = file;
+  }
+
+  static boolean beginsWithMagic(MemorySegment file) {
+    return file.get(LittleEndian.LONG, 0) == PackFormat.MAGIC;
+  }
+
+  PackManifest check() throws IOException {
+    int minor = checkHeader();
+    ByteRange manifestRange = checkFooter();
+    byte[] json =
+        file.asSlice(manifestRange.offsetBytes(), manifestRange.lengthBytes())
+            .toArray(ValueLayout.JAVA_BYTE);
+    PackManifest manifest = ManifestJson.read(path, json, minor);
+    checkTensorSet(manifest);
+    checkLayout(manifest, manifestRange);
+    return manifest;
+  }
+
+  /** Returns the minor version. */
+  private int checkHeader() throws IOException {
+    if (file.byteSize() < PackFormat.HEADER_BYTES + PackFormat.FOOTER_BYTES) {
+      throw corrupt(
+          "too short for a pack",
+          "at least " + (PackFormat.HEADER_BYTES + PackFormat.FOOTER_BYTES) + " bytes",
+          file.byteSize());
+    }
+    if (!beginsWithMagic(file)) {
+      throw new CorruptFileException(path, "not a bora pack, or damaged in its first 8 bytes");
+    }
+    MemorySegment header = file.asSlice(0, PackFormat.HEADER_BYTES);
+    int crc = header.get(LittleEndian.INT, PackFormat.HEADER_CRC_OFFSET);
+    if (crc != PackFormat.crc32c(header.asSlice(0, PackFormat.HEADER_CRC_OFFSET))) {
+      throw new CorruptFileException(path, "the header is damaged: its CRC32C does not match");
+    }
+    int major = header.get(LittleEndian.SHORT, PackFormat.MAJOR_OFFSET) & 0xFFFF;
+    int minor = header.get(LittleEndian.SHORT, PackFormat.MINOR_OFFSET) & 0xFFFF;
+    long features = header.get(LittleEndian.LONG, PackFormat.FEATURES_OFFSET);
+    if (major != PackFormat.MAJOR) {
+      boolean older = major < PackFormat.MAJOR;
+      throw new UnsupportedVersionException(
+          path,
+          older ? Reason.TOO_OLD : Reason.TOO_NEW,
+          "format version: expected "
+              + PackFormat.MAJOR
+              + ", found "
+              + major
+              + "."
+              + minor
+              + (older ? "; convert the checkpoint again" : "; a newer bora reads it"));
+    }
+    if (features != 0) {
+      throw new UnsupportedVersionException(
+          path,
+          Reason.TOO_NEW,
+          "required features: expected none, found 0x"
+              + Long.toHexString(features)
+              + "; a newer bora reads it");
+    }
+    boolean sameAlignments =
+        header.get(LittleEndian.INT, PackFormat.HEADER_LENGTH_OFFSET) == PackFormat.HEADER_BYTES
+            && header.get(LittleEndian.INT, PackFormat.TENSOR_ALIGNMENT_OFFSET)
+                == Encoding.ALIGNMENT_BYTES
+            && header.get(LittleEndian.INT, PackFormat.EXPERT_ALIGNMENT_OFFSET)
+                == PackFormat.EXPERT_ALIGNMENT_BYTES;
+    int reserved = PackFormat.HEADER_RESERVED_OFFSET;
+    if (!sameAlignments
+        || !PackFormat.isZero(header.asSlice(reserved, PackFormat.HEADER_CRC_OFFSET - reserved))) {
+      throw new CorruptFileException(path, "the header is not that of format " + major);
+    }
+    return minor;
+  }
+
+  /** Returns where the manifest is. */
+  private ByteRange checkFooter() throws IOException {
+    long fileLength = file.byteSize();
+    MemorySegment footer =
+        file.asSlice(fileLength - PackFormat.FOOTER_BYTES, PackFormat.FOOTER_BYTES);
+    if (footer.get(LittleEndian.LONG, PackFormat.FOOTER_MAGIC_OFFSET) != ~PackFormat.MAGIC) {
+      throw new CorruptFileException(
+          path, "no footer at its end: the file was cut short, or its last bytes are damaged");
+    }
+    int crc = footer.get(LittleEndian.INT, PackFormat.FOOTER_CRC_OFFSET);
+    if (crc != PackFormat.crc32c(footer.asSlice(0, PackFormat.FOOTER_CRC_OFFSET))) {
+      throw new CorruptFileException(path, "the footer is damaged: its CRC32C does not match");
+    }
+    int reserved = PackFormat.FOOTER_RESERVED_OFFSET;
+    if (!PackFormat.isZero(footer.asSlice(reserved, PackFormat.FOOTER_CRC_OFFSET - reserved))) {
+      throw new CorruptFileException(path, "the footer's reserved bytes are not zero");
+    }
+    long saidLength = footer.get(LittleEndian.LONG, PackFormat.FILE_LENGTH_OFFSET);
+    if (saidLength != fileLength) {
+      throw corrupt("file length", saidLength + " bytes by the footer", fileLength);
+    }
+    long offset = footer.get(LittleEndian.LONG, PackFormat.MANIFEST_OFFSET_OFFSET);
+    long length = footer.get(LittleEndian.LONG, PackFormat.MANIFEST_LENGTH_OFFSET);
+    long end = fileLength - PackFormat.FOOTER_BYTES;
+    if (length < 0
+        || length > PackFormat.MAX_MANIFEST_BYTES
+        || offset < PackFormat.HEADER_BYTES
+        || offset != end - length) {
+      throw corrupt("manifest", "a range that ends at byte " + end, offset + " + " + length);
+    }
+    if (footer.get(LittleEndian.INT, PackFormat.MANIFEST_CRC_OFFSET)
+        != PackFormat.crc32c(file.asSlice(offset, length))) {
+      throw new CorruptFileException(path, "the manifest is damaged: its CRC32C does not match");
+    }
+    return new ByteRange(offset, length);
+  }
+
+  private void checkTensorSet(PackManifest manifest) throws CorruptFileException {
+    long saidTensors = manifest.entries().size();
+    long expectedTensors = manifest.config().tensorCount();
+    if (saidTensors != expectedTensors) {
+      throw corrupt("number of tensors", expectedTensors + " by the config", saidTensors);
+    }
+    Map<TensorKey, TensorShape> shapes = manifest.config().tensors();
+    if (!List.copyOf(manifest.entries().keySet()).equals(List.copyOf(shapes.keySet()))) {
+      throw new CorruptFileException(path, "the tensors are not in canonical order");
+    }
+    for (PackEntry entry : manifest.entries().values()) {
+      TensorShape expected = shapes.get(entry.key());
+      if (!entry.shape().equals(expected)) {
+        throw corrupt(entry.key() + ": shape", expected, entry.shape());
+      }
+      if (!entry.encoding().fits(expected)) {
+        throw corrupt(entry.key() + ": encoding", "f32 or bf16", entry.encoding().jsonName());
+      }
+    }
+  }
+
+  private void checkLayout(PackManifest manifest, ByteRange manifestRange)
+      throws CorruptFileException {
+    Map<TensorKey, Encoding> encodings = new HashMap<>();
+    manifest.entries().values().forEach(entry -> encodings.put(entry.key(), entry.encoding()));
+    SortedMap<String, Long> attachmentBytes = new TreeMap<>();
+    manifest
+        .attachments()
+        .values()
+        .forEach(a -> attachmentBytes.put(a.name(), a.range().lengthBytes()));
+    PackLayout layout;
+    try {
+      layout = PackLayout.of(manifest.config(), encodings, attachmentBytes);
+    } catch (ArithmeticException e) {
+      throw new CorruptFileException(path, "the tensors' sizes overflow", e);
+    }
+    List<ByteRange> ranges = new ArrayList<>();
+    for (PackEntry entry : manifest.entries().values()) {
+      requireRange(entry.key().toString(), layout.tensors().get(entry.key()), entry.range());
+      ranges.add(entry.range());
+    }
+    for (PackAttachment attachment : manifest.attachments().values()) {
+      ByteRange expected = layout.attachments().get(attachment.name());
+      requireRange("attachment " + attachment.name(), expected, attachment.range());
+      ranges.add(attachment.range());
+    }
+    if (layout.manifestOffsetBytes() != manifestRange.offsetBytes()) {
+      throw corrupt(
+          "manifest", "at byte " + layout.manifestOffsetBytes(), manifestRange.offsetBytes());
+    }
+    ranges.add(manifestRange);
+    checkGaps(ranges);
+  }
+
+  private void requireRange(String name, ByteRange expected, ByteRange found)
+      throws CorruptFileException {
+    if (!expected.equals(found)) {
+      throw corrupt(name + ": place", expected, found);
+    }
+  }
+
+  private void checkGaps(List<ByteRange> ranges) throws CorruptFileException {
+    long end = PackFormat.HEADER_BYTES;
+    for (ByteRange range : ranges) {
+      if (!PackFormat.isZero(file.asSlice(end, range.offsetBytes() - end))) {
+        throw new CorruptFileException(
+            path, "the gap between bytes " + end + " and " + range.offsetBytes() + " is not zero");
+      }
+      end = range.endBytes();
+    }
+  }
+
+  private CorruptFileException corrupt(String what, Object expected, Object found) {
+    return new CorruptFileException(path, what + ": expected " + expected + ", found " + found);
+  }
+}

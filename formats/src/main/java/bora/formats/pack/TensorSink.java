@@ -1,0 +1,50 @@
+package bora.formats.pack;
+
+import java.io.IOException;
+import java.nio.ByteBuffer;
+
+/**
+ * Takes the bytes of one tensor in order, from one thread. Closing it after exactly the bytes that
+ * the layout gives makes the tensor part of the pack.
+ */
+public final class TensorSink implements AutoCloseable {
+  /** Told when the last byte is there. */
+  interface Completion {
+    void complete(Checksum checksum);
+  }
+
+  private final PackWriter writer;
+  private final ByteRange range;
+  private final Completion completion;
+  private final Checksum.Running running = new Checksum.Running();
+  private long writtenBytes;
+
+  TensorSink(PackWriter writer, ByteRange range, Completion completion) {
+    this.writer = writer;
+    this.range = range;
+    this.completion = completion;
+  }
+
+  /**
+   * Appends what remains in a buffer.
+   *
+   * @throws IllegalStateException when it is more than the layout has room for
+   */
+  public void append(ByteBuffer bytes) throws IOException {
+    int length = bytes.remaining();
+    if (length > range.lengthBytes() - writtenBytes) {
+      throw new IllegalStateException("more than the " + range.lengthBytes() + " bytes laid out");
+    }
+    running.update(bytes);
+    writer.writeAt(range.offsetBytes() + writtenBytes, bytes);
+    writtenBytes += length;
+  }
+
+  /** Ends the tensor; without all its bytes it stays missing and the writer will not finish. */
+  @Override
+  public void close() {
+    if (writtenBytes == range.lengthBytes()) {
+      completion.complete(running.end());
+    }
+  }
+}
