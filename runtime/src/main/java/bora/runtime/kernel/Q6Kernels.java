@@ -75,7 +75,7 @@ final class Q6Kernels {
         IntVector last2 = IntVector.zero(INTS);
         IntVector last3 = IntVector.zero(INTS);
         for (int j = 0; j < 3; j++) {
-          long offset = (12L * block + 3 * group + j) * 64;
+          long offset = (12L * block + 3L * group + j) * 64;
           IntVector word0 = IntVector.fromMemorySegment(INTS, MEMORY, p0 + offset, LITTLE_ENDIAN);
           IntVector word1 = IntVector.fromMemorySegment(INTS, MEMORY, p1 + offset, LITTLE_ENDIAN);
           IntVector word2 = IntVector.fromMemorySegment(INTS, MEMORY, p2 + offset, LITTLE_ENDIAN);
@@ -183,7 +183,7 @@ final class Q6Kernels {
           int u = t + 5 * 16 * j;
           IntVector word =
               IntVector.fromMemorySegment(
-                  INTS, MEMORY, address + (12L * block + 3 * group + j) * 64, LITTLE_ENDIAN);
+                  INTS, MEMORY, address + (12L * block + 3L * group + j) * 64, LITTLE_ENDIAN);
           last = last.lanewise(VectorOperators.LSHR, 2).or(word.and(top));
           IntVector low = word.lanewise(VectorOperators.LSHL, 6);
           low.and(mask6).or(one6).reinterpretAsFloats().sub(zero6).mul(step).intoArray(tile, u);
