@@ -15,13 +15,14 @@ import jdk.incubator.vector.VectorOperators;
  * {@code q6}: three words of a lane hold sixteen columns, five in the lower 30 bits of each and the
  * last in what is left; a block of 64 columns is 12 units.
  *
- * <p>A field is never shifted down to its number: masked in place at bit p and with the exponent of
+ * <p>A field is not shifted down to its number: masked in place at bit p and with the exponent of
  * {@code 2^(23-p)} put above it, it is the float {@code 2^(23-p) + code}, and one subtraction,
  * exact, makes it {@code code - centre}. Few shifts and no conversion are needed.
  *
- * <p>The bodies are straight lines on purpose. Past some sixty vector operations in one method the
- * compiler stops inlining methods of ours, vectors become objects and the kernel is twenty times
- * slower; {@code AllocationKernelTest} watches that.
+ * <p>The loops have no methods of ours in them and at most sixteen fields in their bodies, on
+ * purpose. A compiler that runs out of its budget for inlining makes vectors into objects, and the
+ * kernel is twenty times slower; whether it does then varies from run to run. {@code
+ * AllocationKernelTest} watches that.
  */
 final class Q6Kernels {
   private static final float CENTRE = ScalarGrid.centre(Encoding.Q6.codeBits());
@@ -34,6 +35,9 @@ final class Q6Kernels {
   private static final int ONE_12 = Float.floatToRawIntBits(0x1p11f);
   private static final float ZERO_12 = 0x1p11f + CENTRE;
 
+  /** The two bits of a word that belong to the last column of its group. */
+  private static final int TOP = 0xC0000000;
+
   private Q6Kernels() {}
 
   /**
@@ -42,12 +46,19 @@ final class Q6Kernels {
    * @param p0 address of the first vector's first word in the first block; and so {@code p1} to
    *     {@code p3}
    * @param x the activations, zero past the last column
-   * @param scales the steps of block k: vector v at {@code (4 * k + v) * lanes}
+   * @param steps the steps of block k: vector v at {@code (4 * k + v) * lanes}
    * @param sums receives the four vectors of sums
    */
   static void multiply(
-      long p0, long p1, long p2, long p3, int blocks, float[] x, float[] scales, float[] sums) {
+      long p0, long p1, long p2, long p3, int blocks, float[] x, float[] steps, float[] sums) {
     int lanes = FLOATS.length();
+    IntVector mask6 = IntVector.broadcast(INTS, MASK_6);
+    IntVector one6 = IntVector.broadcast(INTS, ONE_6);
+    FloatVector zero6 = FloatVector.broadcast(FLOATS, ZERO_6);
+    IntVector mask12 = IntVector.broadcast(INTS, MASK_12);
+    IntVector one12 = IntVector.broadcast(INTS, ONE_12);
+    FloatVector zero12 = FloatVector.broadcast(FLOATS, ZERO_12);
+    IntVector top = IntVector.broadcast(INTS, TOP);
     FloatVector total0 = FloatVector.zero(FLOATS);
     FloatVector total1 = FloatVector.zero(FLOATS);
     FloatVector total2 = FloatVector.zero(FLOATS);
@@ -57,175 +68,88 @@ final class Q6Kernels {
       FloatVector sum1 = FloatVector.zero(FLOATS);
       FloatVector sum2 = FloatVector.zero(FLOATS);
       FloatVector sum3 = FloatVector.zero(FLOATS);
-      for (int unit = 0; unit < 12; unit += 3) {
-        long offset = (12L * block + unit) * 64;
-        int c = 64 * block + 16 * (unit / 3);
-        IntVector word0 = IntVector.fromMemorySegment(INTS, MEMORY, p0 + offset, LITTLE_ENDIAN);
-        IntVector word1 = IntVector.fromMemorySegment(INTS, MEMORY, p1 + offset, LITTLE_ENDIAN);
-        IntVector word2 = IntVector.fromMemorySegment(INTS, MEMORY, p2 + offset, LITTLE_ENDIAN);
-        IntVector word3 = IntVector.fromMemorySegment(INTS, MEMORY, p3 + offset, LITTLE_ENDIAN);
-        IntVector last0 = word0.lanewise(VectorOperators.LSHR, 30);
-        IntVector last1 = word1.lanewise(VectorOperators.LSHR, 30);
-        IntVector last2 = word2.lanewise(VectorOperators.LSHR, 30);
-        IntVector last3 = word3.lanewise(VectorOperators.LSHR, 30);
-        IntVector low0 = word0.lanewise(VectorOperators.LSHL, 6);
-        IntVector low1 = word1.lanewise(VectorOperators.LSHL, 6);
-        IntVector low2 = word2.lanewise(VectorOperators.LSHL, 6);
-        IntVector low3 = word3.lanewise(VectorOperators.LSHL, 6);
-        FloatVector xc = FloatVector.broadcast(FLOATS, x[c]);
-        sum0 = low0.and(MASK_6).or(ONE_6).reinterpretAsFloats().sub(ZERO_6).fma(xc, sum0);
-        sum1 = low1.and(MASK_6).or(ONE_6).reinterpretAsFloats().sub(ZERO_6).fma(xc, sum1);
-        sum2 = low2.and(MASK_6).or(ONE_6).reinterpretAsFloats().sub(ZERO_6).fma(xc, sum2);
-        sum3 = low3.and(MASK_6).or(ONE_6).reinterpretAsFloats().sub(ZERO_6).fma(xc, sum3);
-        xc = FloatVector.broadcast(FLOATS, x[c + 1]);
-        sum0 = word0.and(MASK_6).or(ONE_6).reinterpretAsFloats().sub(ZERO_6).fma(xc, sum0);
-        sum1 = word1.and(MASK_6).or(ONE_6).reinterpretAsFloats().sub(ZERO_6).fma(xc, sum1);
-        sum2 = word2.and(MASK_6).or(ONE_6).reinterpretAsFloats().sub(ZERO_6).fma(xc, sum2);
-        sum3 = word3.and(MASK_6).or(ONE_6).reinterpretAsFloats().sub(ZERO_6).fma(xc, sum3);
-        xc = FloatVector.broadcast(FLOATS, x[c + 2]);
-        sum0 = word0.and(MASK_12).or(ONE_12).reinterpretAsFloats().sub(ZERO_12).fma(xc, sum0);
-        sum1 = word1.and(MASK_12).or(ONE_12).reinterpretAsFloats().sub(ZERO_12).fma(xc, sum1);
-        sum2 = word2.and(MASK_12).or(ONE_12).reinterpretAsFloats().sub(ZERO_12).fma(xc, sum2);
-        sum3 = word3.and(MASK_12).or(ONE_12).reinterpretAsFloats().sub(ZERO_12).fma(xc, sum3);
-        IntVector high0 = word0.lanewise(VectorOperators.LSHR, 12);
-        IntVector high1 = word1.lanewise(VectorOperators.LSHR, 12);
-        IntVector high2 = word2.lanewise(VectorOperators.LSHR, 12);
-        IntVector high3 = word3.lanewise(VectorOperators.LSHR, 12);
-        xc = FloatVector.broadcast(FLOATS, x[c + 3]);
-        sum0 = high0.and(MASK_6).or(ONE_6).reinterpretAsFloats().sub(ZERO_6).fma(xc, sum0);
-        sum1 = high1.and(MASK_6).or(ONE_6).reinterpretAsFloats().sub(ZERO_6).fma(xc, sum1);
-        sum2 = high2.and(MASK_6).or(ONE_6).reinterpretAsFloats().sub(ZERO_6).fma(xc, sum2);
-        sum3 = high3.and(MASK_6).or(ONE_6).reinterpretAsFloats().sub(ZERO_6).fma(xc, sum3);
-        xc = FloatVector.broadcast(FLOATS, x[c + 4]);
-        sum0 = high0.and(MASK_12).or(ONE_12).reinterpretAsFloats().sub(ZERO_12).fma(xc, sum0);
-        sum1 = high1.and(MASK_12).or(ONE_12).reinterpretAsFloats().sub(ZERO_12).fma(xc, sum1);
-        sum2 = high2.and(MASK_12).or(ONE_12).reinterpretAsFloats().sub(ZERO_12).fma(xc, sum2);
-        sum3 = high3.and(MASK_12).or(ONE_12).reinterpretAsFloats().sub(ZERO_12).fma(xc, sum3);
-        word0 = IntVector.fromMemorySegment(INTS, MEMORY, p0 + offset + 64, LITTLE_ENDIAN);
-        word1 = IntVector.fromMemorySegment(INTS, MEMORY, p1 + offset + 64, LITTLE_ENDIAN);
-        word2 = IntVector.fromMemorySegment(INTS, MEMORY, p2 + offset + 64, LITTLE_ENDIAN);
-        word3 = IntVector.fromMemorySegment(INTS, MEMORY, p3 + offset + 64, LITTLE_ENDIAN);
-        last0 =
-            last0.or(word0.lanewise(VectorOperators.LSHR, 30).lanewise(VectorOperators.LSHL, 2));
-        last1 =
-            last1.or(word1.lanewise(VectorOperators.LSHR, 30).lanewise(VectorOperators.LSHL, 2));
-        last2 =
-            last2.or(word2.lanewise(VectorOperators.LSHR, 30).lanewise(VectorOperators.LSHL, 2));
-        last3 =
-            last3.or(word3.lanewise(VectorOperators.LSHR, 30).lanewise(VectorOperators.LSHL, 2));
-        low0 = word0.lanewise(VectorOperators.LSHL, 6);
-        low1 = word1.lanewise(VectorOperators.LSHL, 6);
-        low2 = word2.lanewise(VectorOperators.LSHL, 6);
-        low3 = word3.lanewise(VectorOperators.LSHL, 6);
-        xc = FloatVector.broadcast(FLOATS, x[c + 5]);
-        sum0 = low0.and(MASK_6).or(ONE_6).reinterpretAsFloats().sub(ZERO_6).fma(xc, sum0);
-        sum1 = low1.and(MASK_6).or(ONE_6).reinterpretAsFloats().sub(ZERO_6).fma(xc, sum1);
-        sum2 = low2.and(MASK_6).or(ONE_6).reinterpretAsFloats().sub(ZERO_6).fma(xc, sum2);
-        sum3 = low3.and(MASK_6).or(ONE_6).reinterpretAsFloats().sub(ZERO_6).fma(xc, sum3);
-        xc = FloatVector.broadcast(FLOATS, x[c + 6]);
-        sum0 = word0.and(MASK_6).or(ONE_6).reinterpretAsFloats().sub(ZERO_6).fma(xc, sum0);
-        sum1 = word1.and(MASK_6).or(ONE_6).reinterpretAsFloats().sub(ZERO_6).fma(xc, sum1);
-        sum2 = word2.and(MASK_6).or(ONE_6).reinterpretAsFloats().sub(ZERO_6).fma(xc, sum2);
-        sum3 = word3.and(MASK_6).or(ONE_6).reinterpretAsFloats().sub(ZERO_6).fma(xc, sum3);
-        xc = FloatVector.broadcast(FLOATS, x[c + 7]);
-        sum0 = word0.and(MASK_12).or(ONE_12).reinterpretAsFloats().sub(ZERO_12).fma(xc, sum0);
-        sum1 = word1.and(MASK_12).or(ONE_12).reinterpretAsFloats().sub(ZERO_12).fma(xc, sum1);
-        sum2 = word2.and(MASK_12).or(ONE_12).reinterpretAsFloats().sub(ZERO_12).fma(xc, sum2);
-        sum3 = word3.and(MASK_12).or(ONE_12).reinterpretAsFloats().sub(ZERO_12).fma(xc, sum3);
-        high0 = word0.lanewise(VectorOperators.LSHR, 12);
-        high1 = word1.lanewise(VectorOperators.LSHR, 12);
-        high2 = word2.lanewise(VectorOperators.LSHR, 12);
-        high3 = word3.lanewise(VectorOperators.LSHR, 12);
-        xc = FloatVector.broadcast(FLOATS, x[c + 8]);
-        sum0 = high0.and(MASK_6).or(ONE_6).reinterpretAsFloats().sub(ZERO_6).fma(xc, sum0);
-        sum1 = high1.and(MASK_6).or(ONE_6).reinterpretAsFloats().sub(ZERO_6).fma(xc, sum1);
-        sum2 = high2.and(MASK_6).or(ONE_6).reinterpretAsFloats().sub(ZERO_6).fma(xc, sum2);
-        sum3 = high3.and(MASK_6).or(ONE_6).reinterpretAsFloats().sub(ZERO_6).fma(xc, sum3);
-        xc = FloatVector.broadcast(FLOATS, x[c + 9]);
-        sum0 = high0.and(MASK_12).or(ONE_12).reinterpretAsFloats().sub(ZERO_12).fma(xc, sum0);
-        sum1 = high1.and(MASK_12).or(ONE_12).reinterpretAsFloats().sub(ZERO_12).fma(xc, sum1);
-        sum2 = high2.and(MASK_12).or(ONE_12).reinterpretAsFloats().sub(ZERO_12).fma(xc, sum2);
-        sum3 = high3.and(MASK_12).or(ONE_12).reinterpretAsFloats().sub(ZERO_12).fma(xc, sum3);
-        word0 = IntVector.fromMemorySegment(INTS, MEMORY, p0 + offset + 128, LITTLE_ENDIAN);
-        word1 = IntVector.fromMemorySegment(INTS, MEMORY, p1 + offset + 128, LITTLE_ENDIAN);
-        word2 = IntVector.fromMemorySegment(INTS, MEMORY, p2 + offset + 128, LITTLE_ENDIAN);
-        word3 = IntVector.fromMemorySegment(INTS, MEMORY, p3 + offset + 128, LITTLE_ENDIAN);
-        last0 =
-            last0.or(word0.lanewise(VectorOperators.LSHR, 30).lanewise(VectorOperators.LSHL, 4));
-        last1 =
-            last1.or(word1.lanewise(VectorOperators.LSHR, 30).lanewise(VectorOperators.LSHL, 4));
-        last2 =
-            last2.or(word2.lanewise(VectorOperators.LSHR, 30).lanewise(VectorOperators.LSHL, 4));
-        last3 =
-            last3.or(word3.lanewise(VectorOperators.LSHR, 30).lanewise(VectorOperators.LSHL, 4));
-        low0 = word0.lanewise(VectorOperators.LSHL, 6);
-        low1 = word1.lanewise(VectorOperators.LSHL, 6);
-        low2 = word2.lanewise(VectorOperators.LSHL, 6);
-        low3 = word3.lanewise(VectorOperators.LSHL, 6);
-        xc = FloatVector.broadcast(FLOATS, x[c + 10]);
-        sum0 = low0.and(MASK_6).or(ONE_6).reinterpretAsFloats().sub(ZERO_6).fma(xc, sum0);
-        sum1 = low1.and(MASK_6).or(ONE_6).reinterpretAsFloats().sub(ZERO_6).fma(xc, sum1);
-        sum2 = low2.and(MASK_6).or(ONE_6).reinterpretAsFloats().sub(ZERO_6).fma(xc, sum2);
-        sum3 = low3.and(MASK_6).or(ONE_6).reinterpretAsFloats().sub(ZERO_6).fma(xc, sum3);
-        xc = FloatVector.broadcast(FLOATS, x[c + 11]);
-        sum0 = word0.and(MASK_6).or(ONE_6).reinterpretAsFloats().sub(ZERO_6).fma(xc, sum0);
-        sum1 = word1.and(MASK_6).or(ONE_6).reinterpretAsFloats().sub(ZERO_6).fma(xc, sum1);
-        sum2 = word2.and(MASK_6).or(ONE_6).reinterpretAsFloats().sub(ZERO_6).fma(xc, sum2);
-        sum3 = word3.and(MASK_6).or(ONE_6).reinterpretAsFloats().sub(ZERO_6).fma(xc, sum3);
-        xc = FloatVector.broadcast(FLOATS, x[c + 12]);
-        sum0 = word0.and(MASK_12).or(ONE_12).reinterpretAsFloats().sub(ZERO_12).fma(xc, sum0);
-        sum1 = word1.and(MASK_12).or(ONE_12).reinterpretAsFloats().sub(ZERO_12).fma(xc, sum1);
-        sum2 = word2.and(MASK_12).or(ONE_12).reinterpretAsFloats().sub(ZERO_12).fma(xc, sum2);
-        sum3 = word3.and(MASK_12).or(ONE_12).reinterpretAsFloats().sub(ZERO_12).fma(xc, sum3);
-        high0 = word0.lanewise(VectorOperators.LSHR, 12);
-        high1 = word1.lanewise(VectorOperators.LSHR, 12);
-        high2 = word2.lanewise(VectorOperators.LSHR, 12);
-        high3 = word3.lanewise(VectorOperators.LSHR, 12);
-        xc = FloatVector.broadcast(FLOATS, x[c + 13]);
-        sum0 = high0.and(MASK_6).or(ONE_6).reinterpretAsFloats().sub(ZERO_6).fma(xc, sum0);
-        sum1 = high1.and(MASK_6).or(ONE_6).reinterpretAsFloats().sub(ZERO_6).fma(xc, sum1);
-        sum2 = high2.and(MASK_6).or(ONE_6).reinterpretAsFloats().sub(ZERO_6).fma(xc, sum2);
-        sum3 = high3.and(MASK_6).or(ONE_6).reinterpretAsFloats().sub(ZERO_6).fma(xc, sum3);
-        xc = FloatVector.broadcast(FLOATS, x[c + 14]);
-        sum0 = high0.and(MASK_12).or(ONE_12).reinterpretAsFloats().sub(ZERO_12).fma(xc, sum0);
-        sum1 = high1.and(MASK_12).or(ONE_12).reinterpretAsFloats().sub(ZERO_12).fma(xc, sum1);
-        sum2 = high2.and(MASK_12).or(ONE_12).reinterpretAsFloats().sub(ZERO_12).fma(xc, sum2);
-        sum3 = high3.and(MASK_12).or(ONE_12).reinterpretAsFloats().sub(ZERO_12).fma(xc, sum3);
-        xc = FloatVector.broadcast(FLOATS, x[c + 15]);
-        sum0 =
-            last0
-                .lanewise(VectorOperators.LSHL, 6)
-                .or(ONE_6)
-                .reinterpretAsFloats()
-                .sub(ZERO_6)
-                .fma(xc, sum0);
-        sum1 =
-            last1
-                .lanewise(VectorOperators.LSHL, 6)
-                .or(ONE_6)
-                .reinterpretAsFloats()
-                .sub(ZERO_6)
-                .fma(xc, sum1);
-        sum2 =
-            last2
-                .lanewise(VectorOperators.LSHL, 6)
-                .or(ONE_6)
-                .reinterpretAsFloats()
-                .sub(ZERO_6)
-                .fma(xc, sum2);
-        sum3 =
-            last3
-                .lanewise(VectorOperators.LSHL, 6)
-                .or(ONE_6)
-                .reinterpretAsFloats()
-                .sub(ZERO_6)
-                .fma(xc, sum3);
+      for (int group = 0; group < 4; group++) {
+        int c = 64 * block + 16 * group;
+        IntVector last0 = IntVector.zero(INTS);
+        IntVector last1 = IntVector.zero(INTS);
+        IntVector last2 = IntVector.zero(INTS);
+        IntVector last3 = IntVector.zero(INTS);
+        for (int j = 0; j < 3; j++) {
+          long offset = (12L * block + 3L * group + j) * 64;
+          IntVector word0 = IntVector.fromMemorySegment(INTS, MEMORY, p0 + offset, LITTLE_ENDIAN);
+          IntVector word1 = IntVector.fromMemorySegment(INTS, MEMORY, p1 + offset, LITTLE_ENDIAN);
+          IntVector word2 = IntVector.fromMemorySegment(INTS, MEMORY, p2 + offset, LITTLE_ENDIAN);
+          IntVector word3 = IntVector.fromMemorySegment(INTS, MEMORY, p3 + offset, LITTLE_ENDIAN);
+          last0 = last0.lanewise(VectorOperators.LSHR, 2).or(word0.and(top));
+          last1 = last1.lanewise(VectorOperators.LSHR, 2).or(word1.and(top));
+          last2 = last2.lanewise(VectorOperators.LSHR, 2).or(word2.and(top));
+          last3 = last3.lanewise(VectorOperators.LSHR, 2).or(word3.and(top));
+          int d = c + 5 * j;
+          FloatVector xc = FloatVector.broadcast(FLOATS, x[d]);
+          sum0 =
+              word0
+                  .lanewise(VectorOperators.LSHL, 6)
+                  .and(mask6)
+                  .or(one6)
+                  .reinterpretAsFloats()
+                  .sub(zero6)
+                  .fma(xc, sum0);
+          sum1 =
+              word1
+                  .lanewise(VectorOperators.LSHL, 6)
+                  .and(mask6)
+                  .or(one6)
+                  .reinterpretAsFloats()
+                  .sub(zero6)
+                  .fma(xc, sum1);
+          sum2 =
+              word2
+                  .lanewise(VectorOperators.LSHL, 6)
+                  .and(mask6)
+                  .or(one6)
+                  .reinterpretAsFloats()
+                  .sub(zero6)
+                  .fma(xc, sum2);
+          sum3 =
+              word3
+                  .lanewise(VectorOperators.LSHL, 6)
+                  .and(mask6)
+                  .or(one6)
+                  .reinterpretAsFloats()
+                  .sub(zero6)
+                  .fma(xc, sum3);
+          for (int i = 1; i < 5; i += 2) {
+            xc = FloatVector.broadcast(FLOATS, x[d + i]);
+            sum0 = word0.and(mask6).or(one6).reinterpretAsFloats().sub(zero6).fma(xc, sum0);
+            sum1 = word1.and(mask6).or(one6).reinterpretAsFloats().sub(zero6).fma(xc, sum1);
+            sum2 = word2.and(mask6).or(one6).reinterpretAsFloats().sub(zero6).fma(xc, sum2);
+            sum3 = word3.and(mask6).or(one6).reinterpretAsFloats().sub(zero6).fma(xc, sum3);
+            xc = FloatVector.broadcast(FLOATS, x[d + i + 1]);
+            sum0 = word0.and(mask12).or(one12).reinterpretAsFloats().sub(zero12).fma(xc, sum0);
+            sum1 = word1.and(mask12).or(one12).reinterpretAsFloats().sub(zero12).fma(xc, sum1);
+            sum2 = word2.and(mask12).or(one12).reinterpretAsFloats().sub(zero12).fma(xc, sum2);
+            sum3 = word3.and(mask12).or(one12).reinterpretAsFloats().sub(zero12).fma(xc, sum3);
+            word0 = word0.lanewise(VectorOperators.LSHR, 12);
+            word1 = word1.lanewise(VectorOperators.LSHR, 12);
+            word2 = word2.lanewise(VectorOperators.LSHR, 12);
+            word3 = word3.lanewise(VectorOperators.LSHR, 12);
+          }
+        }
+        FloatVector xc = FloatVector.broadcast(FLOATS, x[c + 15]);
+        last0 = last0.lanewise(VectorOperators.LSHR, 20);
+        last1 = last1.lanewise(VectorOperators.LSHR, 20);
+        last2 = last2.lanewise(VectorOperators.LSHR, 20);
+        last3 = last3.lanewise(VectorOperators.LSHR, 20);
+        sum0 = last0.or(one6).reinterpretAsFloats().sub(zero6).fma(xc, sum0);
+        sum1 = last1.or(one6).reinterpretAsFloats().sub(zero6).fma(xc, sum1);
+        sum2 = last2.or(one6).reinterpretAsFloats().sub(zero6).fma(xc, sum2);
+        sum3 = last3.or(one6).reinterpretAsFloats().sub(zero6).fma(xc, sum3);
       }
       int s = 4 * lanes * block;
-      total0 = FloatVector.fromArray(FLOATS, scales, s).fma(sum0, total0);
-      total1 = FloatVector.fromArray(FLOATS, scales, s + lanes).fma(sum1, total1);
-      total2 = FloatVector.fromArray(FLOATS, scales, s + 2 * lanes).fma(sum2, total2);
-      total3 = FloatVector.fromArray(FLOATS, scales, s + 3 * lanes).fma(sum3, total3);
+      total0 = FloatVector.fromArray(FLOATS, steps, s).fma(sum0, total0);
+      total1 = FloatVector.fromArray(FLOATS, steps, s + lanes).fma(sum1, total1);
+      total2 = FloatVector.fromArray(FLOATS, steps, s + 2 * lanes).fma(sum2, total2);
+      total3 = FloatVector.fromArray(FLOATS, steps, s + 3 * lanes).fma(sum3, total3);
     }
     total0.intoArray(sums, 0);
     total1.intoArray(sums, lanes);
@@ -237,120 +161,60 @@ final class Q6Kernels {
    * Decodes the columns of some blocks of one vector of rows, bit by bit as the scalar definition.
    *
    * @param address of the vector's first word in the first block
-   * @param scales the vector's steps of block k at {@code scaleOffset + 4 * lanes * k}
+   * @param steps the vector's steps of block k at {@code stepOffset + 4 * lanes * k}
    * @param tile receives column c, counted from the first block's, at {@code tileOffset + 16 * c}
    */
   static void decode(
-      long address, int blocks, float[] scales, int scaleOffset, float[] tile, int tileOffset) {
+      long address, int blocks, float[] steps, int stepOffset, float[] tile, int tileOffset) {
+    IntVector mask6 = IntVector.broadcast(INTS, MASK_6);
+    IntVector one6 = IntVector.broadcast(INTS, ONE_6);
+    FloatVector zero6 = FloatVector.broadcast(FLOATS, ZERO_6);
+    IntVector mask12 = IntVector.broadcast(INTS, MASK_12);
+    IntVector one12 = IntVector.broadcast(INTS, ONE_12);
+    FloatVector zero12 = FloatVector.broadcast(FLOATS, ZERO_12);
+    IntVector top = IntVector.broadcast(INTS, TOP);
     for (int block = 0; block < blocks; block++) {
       FloatVector step =
-          FloatVector.fromArray(FLOATS, scales, scaleOffset + 4 * FLOATS.length() * block);
-      for (int unit = 0; unit < 12; unit += 3) {
-        long offset = (12L * block + unit) * 64;
-        int t = tileOffset + 16 * (64 * block + 16 * (unit / 3));
-        IntVector word = IntVector.fromMemorySegment(INTS, MEMORY, address + offset, LITTLE_ENDIAN);
-        IntVector last = word.lanewise(VectorOperators.LSHR, 30);
-        IntVector low = word.lanewise(VectorOperators.LSHL, 6);
-        low.and(MASK_6).or(ONE_6).reinterpretAsFloats().sub(ZERO_6).mul(step).intoArray(tile, t);
-        word.and(MASK_6)
-            .or(ONE_6)
-            .reinterpretAsFloats()
-            .sub(ZERO_6)
-            .mul(step)
-            .intoArray(tile, t + 1 * 16);
-        word.and(MASK_12)
-            .or(ONE_12)
-            .reinterpretAsFloats()
-            .sub(ZERO_12)
-            .mul(step)
-            .intoArray(tile, t + 2 * 16);
-        IntVector high = word.lanewise(VectorOperators.LSHR, 12);
-        high.and(MASK_6)
-            .or(ONE_6)
-            .reinterpretAsFloats()
-            .sub(ZERO_6)
-            .mul(step)
-            .intoArray(tile, t + 3 * 16);
-        high.and(MASK_12)
-            .or(ONE_12)
-            .reinterpretAsFloats()
-            .sub(ZERO_12)
-            .mul(step)
-            .intoArray(tile, t + 4 * 16);
-        word = IntVector.fromMemorySegment(INTS, MEMORY, address + offset + 64, LITTLE_ENDIAN);
-        last = last.or(word.lanewise(VectorOperators.LSHR, 30).lanewise(VectorOperators.LSHL, 2));
-        low = word.lanewise(VectorOperators.LSHL, 6);
-        low.and(MASK_6)
-            .or(ONE_6)
-            .reinterpretAsFloats()
-            .sub(ZERO_6)
-            .mul(step)
-            .intoArray(tile, t + 5 * 16);
-        word.and(MASK_6)
-            .or(ONE_6)
-            .reinterpretAsFloats()
-            .sub(ZERO_6)
-            .mul(step)
-            .intoArray(tile, t + 6 * 16);
-        word.and(MASK_12)
-            .or(ONE_12)
-            .reinterpretAsFloats()
-            .sub(ZERO_12)
-            .mul(step)
-            .intoArray(tile, t + 7 * 16);
-        high = word.lanewise(VectorOperators.LSHR, 12);
-        high.and(MASK_6)
-            .or(ONE_6)
-            .reinterpretAsFloats()
-            .sub(ZERO_6)
-            .mul(step)
-            .intoArray(tile, t + 8 * 16);
-        high.and(MASK_12)
-            .or(ONE_12)
-            .reinterpretAsFloats()
-            .sub(ZERO_12)
-            .mul(step)
-            .intoArray(tile, t + 9 * 16);
-        word = IntVector.fromMemorySegment(INTS, MEMORY, address + offset + 128, LITTLE_ENDIAN);
-        last = last.or(word.lanewise(VectorOperators.LSHR, 30).lanewise(VectorOperators.LSHL, 4));
-        low = word.lanewise(VectorOperators.LSHL, 6);
-        low.and(MASK_6)
-            .or(ONE_6)
-            .reinterpretAsFloats()
-            .sub(ZERO_6)
-            .mul(step)
-            .intoArray(tile, t + 10 * 16);
-        word.and(MASK_6)
-            .or(ONE_6)
-            .reinterpretAsFloats()
-            .sub(ZERO_6)
-            .mul(step)
-            .intoArray(tile, t + 11 * 16);
-        word.and(MASK_12)
-            .or(ONE_12)
-            .reinterpretAsFloats()
-            .sub(ZERO_12)
-            .mul(step)
-            .intoArray(tile, t + 12 * 16);
-        high = word.lanewise(VectorOperators.LSHR, 12);
-        high.and(MASK_6)
-            .or(ONE_6)
-            .reinterpretAsFloats()
-            .sub(ZERO_6)
-            .mul(step)
-            .intoArray(tile, t + 13 * 16);
-        high.and(MASK_12)
-            .or(ONE_12)
-            .reinterpretAsFloats()
-            .sub(ZERO_12)
-            .mul(step)
-            .intoArray(tile, t + 14 * 16);
-        last.lanewise(VectorOperators.LSHL, 6)
-            .or(ONE_6)
-            .reinterpretAsFloats()
-            .sub(ZERO_6)
-            .mul(step)
-            .intoArray(tile, t + 15 * 16);
+          FloatVector.fromArray(FLOATS, steps, stepOffset + 4 * FLOATS.length() * block);
+      for (int group = 0; group < 4; group++) {
+        int t = tileOffset + 16 * (64 * block + 16 * group);
+        IntVector last = IntVector.zero(INTS);
+        for (int j = 0; j < 3; j++) {
+          int u = t + 5 * 16 * j;
+          IntVector word =
+              IntVector.fromMemorySegment(
+                  INTS, MEMORY, address + (12L * block + 3L * group + j) * 64, LITTLE_ENDIAN);
+          last = last.lanewise(VectorOperators.LSHR, 2).or(word.and(top));
+          IntVector low = word.lanewise(VectorOperators.LSHL, 6);
+          low.and(mask6).or(one6).reinterpretAsFloats().sub(zero6).mul(step).intoArray(tile, u);
+          word.and(mask6)
+              .or(one6)
+              .reinterpretAsFloats()
+              .sub(zero6)
+              .mul(step)
+              .intoArray(tile, u + 1 * 16);
+          word.and(mask12)
+              .or(one12)
+              .reinterpretAsFloats()
+              .sub(zero12)
+              .mul(step)
+              .intoArray(tile, u + 2 * 16);
+          IntVector high = word.lanewise(VectorOperators.LSHR, 12);
+          high.and(mask6)
+              .or(one6)
+              .reinterpretAsFloats()
+              .sub(zero6)
+              .mul(step)
+              .intoArray(tile, u + 3 * 16);
+          high.and(mask12)
+              .or(one12)
+              .reinterpretAsFloats()
+              .sub(zero12)
+              .mul(step)
+              .intoArray(tile, u + 4 * 16);
+        }
+        last = last.lanewise(VectorOperators.LSHR, 20);
+        last.or(one6).reinterpretAsFloats().sub(zero6).mul(step).intoArray(tile, t + 15 * 16);
       }
     }
   }

@@ -5,9 +5,9 @@ import java.lang.ref.Reference;
 
 /**
  * Kernels on vectors of one width for the whole process. Weights are decoded exactly; only the
- * order of the sums and their float32 rounding differ from {@link ScalarKernels}. A product's error
- * stays within {@code 2^-20} times the sum of its terms' magnitudes for the widths of matrices that
- * models have, and so does the difference between the one-token path and the many-token path.
+ * order of the sums and their float32 rounding differ from {@link ScalarKernels}. A product is
+ * tested to be within {@code 2^-20} times the sum of its terms' magnitudes up to 14336 columns, and
+ * so the one-token path and the many-token path are within twice that of each other.
  *
  * <p>This class checks the arguments; the classes behind it trust them. Where to look: {@link
  * MatrixByToken} and {@link MatrixByTokens} for the order of the work, {@link Q4Kernels} and its

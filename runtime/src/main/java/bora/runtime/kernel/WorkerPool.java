@@ -21,7 +21,7 @@ public final class WorkerPool implements AutoCloseable {
     void run(int start, int end);
   }
 
-  /** Spins before parking: some 50 microseconds, more than any gap within a forward pass. */
+  /** Spins before parking: some tens of microseconds, more than most gaps within a forward pass. */
   private static final int SPINS_BEFORE_PARK = 2_000;
 
   private static final VarHandle LOOP_NUMBER;

@@ -23,8 +23,9 @@ import org.junit.jupiter.params.provider.MethodSource;
 /** Products by vectors against products by the definition, at sizes that fit no tile. */
 class MultiplyKernelTest {
   /**
-   * Error allowed, relative to the sum of the magnitudes of a product's terms. The longest chain of
-   * float32 additions at these sizes has 256 links, each off by 2^-25 of the mean at most.
+   * Error allowed, relative to the sum of the magnitudes of a product's terms. No chain of float32
+   * additions has more than 256 links here, each off by 2^-25 of the sum so far on average and with
+   * either sign.
    */
   private static final double TOLERANCE = 0x1p-20;
 
@@ -45,24 +46,38 @@ class MultiplyKernelTest {
   @MethodSource("encodingsAndRows")
   void equalsTheDefinitionAtAwkwardSizes(Encoding encoding, int rows) {
     for (int columns : COLUMNS) {
-      for (Content content : Content.values()) {
-        try (Arena arena = Arena.ofConfined()) {
-          EncodedTensor matrix =
-              RandomMatrix.of(arena, encoding, rows, columns, content, 31L * rows + columns);
-          for (int tokens : TOKENS) {
-            assertEqualsTheDefinition(matrix, tokens);
-          }
-        }
-      }
+      assertEqualsTheDefinition(encoding, rows, columns, Content.RANDOM, TOKENS);
+    }
+  }
+
+  @ParameterizedTest
+  @MethodSource("encodingsAndRows")
+  void equalsTheDefinitionWithExtremeCodesAndScales(Encoding encoding, int rows) {
+    for (Content content : Content.values()) {
+      assertEqualsTheDefinition(encoding, rows, 129, content, 1, 2);
     }
   }
 
   @ParameterizedTest
   @EnumSource(Encoding.class)
   void equalsTheDefinitionBeyondOneBlockOfTokens(Encoding encoding) {
+    assertEqualsTheDefinition(encoding, 40, 520, Content.RANDOM, 263);
+  }
+
+  @ParameterizedTest
+  @EnumSource(Encoding.class)
+  void equalsTheDefinitionAtTheWidthOfAModel(Encoding encoding) {
+    assertEqualsTheDefinition(encoding, 17, 14336, Content.RANDOM, 1, 2);
+  }
+
+  private static void assertEqualsTheDefinition(
+      Encoding encoding, int rows, int columns, Content content, int... tokenCounts) {
     try (Arena arena = Arena.ofConfined()) {
-      EncodedTensor matrix = RandomMatrix.of(arena, encoding, 40, 520, Content.RANDOM, 5);
-      assertEqualsTheDefinition(matrix, 263);
+      EncodedTensor matrix =
+          RandomMatrix.of(arena, encoding, rows, columns, content, 31L * rows + columns);
+      for (int tokens : tokenCounts) {
+        assertEqualsTheDefinition(matrix, tokens);
+      }
     }
   }
 
