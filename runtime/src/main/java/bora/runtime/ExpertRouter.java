@@ -1,5 +1,7 @@
 package bora.runtime;
 
+import java.util.Arrays;
+
 /**
  * The one definition of routing: the experts with the largest logits, the lower index first among
  * equals, weighted by their softmax probabilities renormalized to the sum 1.
@@ -66,7 +68,7 @@ final class ExpertRouter {
             "imposed routing: expected different experts below "
                 + expertCount
                 + ", found "
-                + java.util.Arrays.toString(imposed));
+                + Arrays.toString(imposed));
       }
       experts[offset + rank] = expert;
     }

@@ -3,6 +3,7 @@ package bora.runtime;
 import bora.formats.model.ModelConfig;
 import bora.runtime.kernel.Kernels;
 import bora.runtime.kernel.WorkerPool;
+import java.util.Arrays;
 
 /**
  * The layers of a model over a batch of tokens or a single one, with all the memory that takes. The
@@ -167,7 +168,7 @@ final class ForwardPass {
         observer.logits(firstPosition + start + row, logitsRows, row * vocabSize);
       }
     }
-    return java.util.Arrays.copyOfRange(logitsRows, (rows - 1) * vocabSize, rows * vocabSize);
+    return Arrays.copyOfRange(logitsRows, (rows - 1) * vocabSize, rows * vocabSize);
   }
 
   /** Normalizes rows of the residual stream into {@code normalized}. */

@@ -1,6 +1,7 @@
 package bora.runtime;
 
 import bora.formats.model.ModelConfig;
+import java.util.Objects;
 
 /**
  * One sequence of tokens on its way through a model: its KV cache and scratch memory, all taken
@@ -53,7 +54,7 @@ public final class Session {
    * choice back to the model. Without effect on a dense model.
    */
   public void imposeRouting(RoutingSource source) {
-    pass.imposeRouting(java.util.Objects.requireNonNull(source, "source"));
+    pass.imposeRouting(Objects.requireNonNull(source, "source"));
   }
 
   /**

@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import bora.formats.model.ModelConfig;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -62,7 +63,7 @@ final class GeneratorTest {
     double[][] logits = new NaiveForward(random, RoutingSource.ROUTER, all).logits;
     for (int i = 0; i < generated.length; i++) {
       double[] row = logits[PROMPT.length - 1 + i];
-      double max = java.util.Arrays.stream(row).max().getAsDouble();
+      double max = Arrays.stream(row).max().getAsDouble();
       assertEquals(max, row[generated[i]], 1e-4);
     }
   }
@@ -76,7 +77,7 @@ final class GeneratorTest {
       first++;
     }
     int[] generated = generate(endingAt(List.of(eos)), new Sampling.Greedy(), 12);
-    assertArrayEquals(java.util.Arrays.copyOf(endless, first + 1), generated);
+    assertArrayEquals(Arrays.copyOf(endless, first + 1), generated);
   }
 
   @Test
@@ -85,7 +86,7 @@ final class GeneratorTest {
     int[] drawn = generate(random, new Sampling.Temperature(1.5, 42), 30);
     assertArrayEquals(drawn, generate(random, new Sampling.Temperature(1.5, 42), 30));
     int[] otherwise = generate(random, new Sampling.Temperature(1.5, 43), 30);
-    assertTrue(!java.util.Arrays.equals(drawn, otherwise));
+    assertTrue(!Arrays.equals(drawn, otherwise));
   }
 
   @Test

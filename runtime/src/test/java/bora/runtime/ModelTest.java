@@ -77,8 +77,8 @@ final class ModelTest {
     Path file = directory.resolve("mixed.bora");
     writePack(random, file);
     try (PackReader pack = PackReader.open(file);
-        Model model = Model.open(pack, new RuntimeOptions(2, KernelChoice.VECTOR));
-        Model unpacked = random.open(KernelChoice.VECTOR)) {
+        Model model = Model.open(pack, new RuntimeOptions(2, KernelChoice.SCALAR));
+        Model unpacked = random.open(KernelChoice.SCALAR)) {
       assertEquals(random.config(), model.config());
       assertArrayEquals(
           unpacked.newSession(9).prefill(tokens, ForwardObserver.NONE),
