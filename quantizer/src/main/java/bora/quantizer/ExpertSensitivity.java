@@ -15,11 +15,11 @@ import java.util.function.Function;
  *
  * <p>With g the weight of the feed-forward norm, channel j of an expert's hidden layer gets {@code
  * silu(w1_j g x) * (w3_j g x)} and leaves through column j of w2. For inputs x of unit variance its
- * energy in the output goes as {@code |w1_j g|^2 |w3_j g|^2 |w2_j|^2}; the score is the mean of that
- * over the sampled channels, times the relative squared errors of the three matrices in q4. Every
- * factor is taken after g went into the columns of w1 and w3, and {@code |w3_j g|} into column j of
- * w2, so moving a power of two from one to the other, which leaves the model as it is, leaves the
- * score as it is, bit for bit.
+ * energy in the output goes as {@code |w1_j g|^2 |w3_j g|^2 |w2_j|^2}; the score is the mean of
+ * that over the sampled channels, times the relative squared errors of the three matrices in q4.
+ * Every factor is taken after g went into the columns of w1 and w3, and {@code |w3_j g|} into
+ * column j of w2, so moving a power of two from one to the other, which leaves the model as it is,
+ * leaves the score as it is, bit for bit.
  */
 final class ExpertSensitivity {
   private final ModelConfig config;
@@ -35,9 +35,7 @@ final class ExpertSensitivity {
   /** The score of every expert of a layer. */
   double[] scores(int layer) throws IOException {
     float[] norm = new float[config.hiddenSize()];
-    weights
-        .apply(TensorKey.ofLayer(layer, TensorRole.FEED_FORWARD_NORM))
-        .readRows(0, 1, norm, 0);
+    weights.apply(TensorKey.ofLayer(layer, TensorRole.FEED_FORWARD_NORM)).readRows(0, 1, norm, 0);
     double[] scores = new double[config.expertCount()];
     for (int expert = 0; expert < scores.length; expert++) {
       scores[expert] = score(layer, expert, norm);

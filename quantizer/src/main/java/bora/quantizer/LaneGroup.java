@@ -47,8 +47,7 @@ final class LaneGroup {
     rowCount = newRowCount;
     columns = newColumns;
     lanes = Math.ceilDiv(rowCount, ScalarGrid.LANES) * ScalarGrid.LANES;
-    int rowsLength =
-        Math.multiplyExact(ScalarGrid.LANES, Math.addExact(newColumns, ROW_PADDING));
+    int rowsLength = Math.multiplyExact(ScalarGrid.LANES, Math.addExact(newColumns, ROW_PADDING));
     int valuesLength = Math.multiplyExact(lanes, newColumns);
     if (rows.length < rowsLength) {
       rows = new float[rowsLength];

@@ -102,8 +102,7 @@ final class PlanJson {
     TensorKey key = ModelConfigJson.readKey(fields);
     PlannedTensor tensor;
     try {
-      tensor =
-          new PlannedTensor(key, shape(fields), encoding(fields), fields.text("reason"));
+      tensor = new PlannedTensor(key, shape(fields), encoding(fields), fields.text("reason"));
     } catch (IllegalArgumentException e) {
       throw fields.wrong("encoding", "one that fits", e.getMessage());
     }

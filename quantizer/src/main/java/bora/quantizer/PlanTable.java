@@ -20,8 +20,7 @@ import java.util.stream.Collectors;
  */
 public final class PlanTable {
   private static final List<TensorRole> ATTENTION =
-      List.of(
-          TensorRole.QUERY, TensorRole.KEY, TensorRole.VALUE, TensorRole.ATTENTION_OUTPUT);
+      List.of(TensorRole.QUERY, TensorRole.KEY, TensorRole.VALUE, TensorRole.ATTENTION_OUTPUT);
   private static final List<TensorRole> EXPERT =
       List.of(TensorRole.EXPERT_GATE, TensorRole.EXPERT_UP, TensorRole.EXPERT_DOWN);
 

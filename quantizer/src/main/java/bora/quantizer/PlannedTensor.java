@@ -11,8 +11,8 @@ import bora.formats.model.TensorShape;
  */
 public record PlannedTensor(TensorKey key, TensorShape shape, Encoding encoding, String reason) {
   /**
-   * @throws IllegalArgumentException when the encoding does not fit, or would round a tensor that is
-   *     kept exactly
+   * @throws IllegalArgumentException when the encoding does not fit, or would round a tensor that
+   *     is kept exactly
    */
   public PlannedTensor {
     if (!encoding.fits(shape) || (key.role().isExact() && encoding.isScalar())) {

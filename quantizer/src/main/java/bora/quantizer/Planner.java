@@ -139,14 +139,18 @@ public final class Planner {
     }
   }
 
-  private void checkBound(
-      int ruleIndex, String what, Optional<IndexRanges> ranges, int count)
+  private void checkBound(int ruleIndex, String what, Optional<IndexRanges> ranges, int count)
       throws CorruptFileException {
     int highest = ranges.map(IndexRanges::highest).orElse(-1);
     if (highest >= count) {
       throw problem(
           ruleIndex,
-          what + ": the model has " + count + ": expected at most " + (count - 1) + ", found "
+          what
+              + ": the model has "
+              + count
+              + ": expected at most "
+              + (count - 1)
+              + ", found "
               + highest);
     }
   }

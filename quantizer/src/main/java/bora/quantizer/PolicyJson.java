@@ -109,7 +109,9 @@ final class PolicyJson {
       if (role.id().equals(id)) {
         if (role.isExact()) {
           throw fields.wrong(
-              ROLES, "roles that are quantized", id + "; norms and routers are always kept exactly");
+              ROLES,
+              "roles that are quantized",
+              id + "; norms and routers are always kept exactly");
         }
         return role;
       }
@@ -177,7 +179,6 @@ final class PolicyJson {
   private static Encoding encoding(JsonFields fields, String key) throws CorruptFileException {
     String name = fields.text(key);
     List<String> known = Arrays.stream(Encoding.values()).map(Encoding::jsonName).toList();
-    return Encoding.ofName(name)
-        .orElseThrow(() -> fields.wrong(key, "one of " + known, name));
+    return Encoding.ofName(name).orElseThrow(() -> fields.wrong(key, "one of " + known, name));
   }
 }

@@ -29,7 +29,8 @@ record PolicyRule(
   boolean covers(TensorKey key, ModelConfig config) {
     return roles.contains(key.role())
         && architecture.map(config.architecture()::equals).orElse(true)
-        && layers.map(r -> key.layer() >= 0 && r.contains(key.layer(), config.layerCount()))
+        && layers
+            .map(r -> key.layer() >= 0 && r.contains(key.layer(), config.layerCount()))
             .orElse(true)
         && experts
             .map(r -> key.expert() >= 0 && r.contains(key.expert(), config.expertCount()))
