@@ -183,9 +183,7 @@ final class ScalarQuantizer {
 
   /** Rows of zeros, rows that pad the panel among them, stay with index 0. */
   private int finerIndex(int lane) {
-    return rowScales[lane] == 0
-        ? 0
-        : Math.min(indices[lane] + 1, ScalarGrid.SUB_SCALE_COUNT - 1);
+    return rowScales[lane] == 0 ? 0 : Math.min(indices[lane] + 1, ScalarGrid.SUB_SCALE_COUNT - 1);
   }
 
   /** The index of the smallest step that covers a block; index 0 covers every block of its row. */

@@ -9,6 +9,7 @@ import bora.formats.CorruptFileException;
 import bora.formats.MismatchedArtifactException;
 import bora.formats.ProgressListener;
 import bora.formats.UnsupportedVersionException;
+import bora.formats.checkpoint.Checkpoint;
 import bora.formats.model.Architecture;
 import bora.formats.model.KnownModel;
 import bora.formats.model.ModelConfig;
@@ -90,7 +91,8 @@ final class QuantizationPlanTest {
     return List.of(
         Arguments.of("\"version\" : 1", "\"version\" : 0", "version: expected 1, found 0"),
         Arguments.of("\"encoding\" : \"q8\"", "\"encoding\" : \"q9\"", "expected one of [f32"),
-        Arguments.of("\"encoding\" : \"q8\"", "\"encoding\" : \"q6\"", "tensors[0].bytes: expected"),
+        Arguments.of(
+            "\"encoding\" : \"q8\"", "\"encoding\" : \"q6\"", "tensors[0].bytes: expected"),
         Arguments.of("\"layerCount\" : 2", "\"layerCount\" : 3", "config: expected"),
         Arguments.of("\"expert\" : 0", "\"expert\" : 1", "canonical order"),
         Arguments.of("\"shape\" : [ 96, 64 ]", "\"shape\" : [ 96, 63 ]", "expected shape"),
@@ -127,6 +129,25 @@ final class QuantizationPlanTest {
     assertTrue(lines.getLast().startsWith("all "), lines.getLast());
     assertTrue(lines.getLast().contains(Long.toString(plan.weightBytes())), lines.getLast());
     assertTrue(lines.size() < 25, "found " + lines.size() + " lines");
+  }
+
+  @Test
+  void plansAndEncodesACheckpointAsItPredicted() throws IOException {
+    Path example = Path.of("..", "examples", "tiny-mixtral");
+    try (Checkpoint checkpoint = Checkpoint.open(example)) {
+      QuantizationPlan made =
+          Planner.plan(checkpoint, QuantizationPolicy.balanced(), ProgressListener.NONE);
+      assertEquals(checkpoint.fingerprint(), made.checkpoint());
+      TensorEncoder encoder = new TensorEncoder();
+      long bytes = 0;
+      for (PlannedTensor tensor : made.tensors()) {
+        WeightSource source = WeightSource.of(checkpoint.tensor(tensor.key()));
+        byte[] encoded = TestWeights.bytes(encoder, source, tensor.encoding());
+        assertEquals(tensor.bytes(), encoded.length, tensor.key().toString());
+        bytes += encoded.length;
+      }
+      assertEquals(made.weightBytes(), bytes);
+    }
   }
 
   private static String strip(String line) {

@@ -108,15 +108,12 @@ final class TensorEncoderContractTest {
   private static double fieldAt(EncodedTensor encoded, int paddedColumns, int row, int column) {
     Encoding encoding = encoded.encoding();
     MemorySegment panel = encoded.panel(row / ScalarGrid.LANES);
-    float value =
-        encoding.decoder().valueAt(panel, paddedColumns, row % ScalarGrid.LANES, column);
+    float value = encoding.decoder().valueAt(panel, paddedColumns, row % ScalarGrid.LANES, column);
     if (!encoding.isScalar()) {
       return Math.abs(value);
     }
     float step = step(encoded, row, column / ScalarGrid.COLUMNS_PER_BLOCK);
-    return step == 0
-        ? 0
-        : Math.round(value / step + ScalarGrid.centre(encoding.codeBits()));
+    return step == 0 ? 0 : Math.round(value / step + ScalarGrid.centre(encoding.codeBits()));
   }
 
   private static void assertLaneIsZero(
@@ -141,7 +138,8 @@ final class TensorEncoderContractTest {
     byte[] expected = TestWeights.bytes(new TensorEncoder(), weights, encoding);
     for (int panels : new int[] {1, 3, 64}) {
       TensorEncoder encoder = new TensorEncoder(panels, panels * 1000);
-      assertArrayEquals(expected, TestWeights.bytes(encoder, weights, encoding), panels + " panels");
+      assertArrayEquals(
+          expected, TestWeights.bytes(encoder, weights, encoding), panels + " panels");
     }
   }
 

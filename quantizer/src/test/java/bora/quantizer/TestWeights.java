@@ -91,7 +91,8 @@ final class TestWeights {
         .tensors()
         .forEach(
             (key, shape) -> {
-              float[] values = gaussian(shape.rows(), shape.columns(), 0.02, weights.size()).values();
+              float[] values =
+                  gaussian(shape.rows(), shape.columns(), 0.02, weights.size()).values();
               weights.put(key, new SampledMatrix(key, shape, values));
             });
     return weights;
