@@ -14,7 +14,8 @@ import java.util.SequencedMap;
 
 /**
  * Outputs computed while they are compared, by a {@link ReferenceModel} or another source. Its
- * sequences are windows of a text; positions T/2 to T-2 are scored, as {@link WindowsProtocol} says.
+ * sequences are windows of a text; positions T/2 to T-2 are scored, as {@link WindowsProtocol}
+ * says.
  */
 public final class ComputedReference implements OutputReference {
   /** Windows computed together: each batch reads all weights once. */
@@ -67,8 +68,7 @@ public final class ComputedReference implements OutputReference {
               + tokens.length);
     }
     List<int[]> windows = protocol.windows(tokens, source.config().bosTokenId());
-    return new ComputedReference(
-        source, windows, tokensFile, DEFAULT_WINDOWS_PER_BATCH, progress);
+    return new ComputedReference(source, windows, tokensFile, DEFAULT_WINDOWS_PER_BATCH, progress);
   }
 
   @Override
@@ -119,8 +119,7 @@ public final class ComputedReference implements OutputReference {
           windows.subList(first, end),
           EnumSet.allOf(LayerOutput.class),
           progress,
-          outputs ->
-              consumer.accept(outputs, WindowsProtocol.scored(outputs.tokens().length)));
+          outputs -> consumer.accept(outputs, WindowsProtocol.scored(outputs.tokens().length)));
     }
   }
 

@@ -11,8 +11,8 @@ import java.util.SequencedMap;
 import java.util.function.Function;
 
 /**
- * The limits that hold where no gate file is given. They are about any model, so they are wide: they
- * find what is broken, not what is mediocre. {@code docs/verification.md} derives them.
+ * The limits that hold where no gate file is given. They are about any model, so they are wide:
+ * they find what is broken, not what is mediocre. {@code docs/verification.md} derives them.
  */
 final class DefaultGates {
   /** Statistics of fewer positions than this are too coarse for a limit on a share. */
@@ -27,8 +27,8 @@ final class DefaultGates {
     new Step(WORST_BITS, 2.5, 0.02, 0.1),
     new Step(3, 0.8, 0.15, 0.4),
     new Step(4, 0.25, 0.4, 0.8),
-    new Step(6, 0.03, 0.75, 0.95),
-    new Step(8, 0.01, 0.9, 0.98),
+    new Step(6, 0.04, 0.75, 0.95),
+    new Step(8, 0.02, 0.9, 0.98),
   };
 
   private DefaultGates() {}
@@ -53,9 +53,9 @@ final class DefaultGates {
   }
 
   /**
-   * The bits of a uniform pack with the same quantization noise. A weight of b bits has a noise power
-   * of {@code 4^-b}, and powers add: {@code -log4(mean over all weights of 4^-b)}. Scales and padding
-   * are not counted, since they make no value finer.
+   * The bits of a uniform pack with the same quantization noise. A weight of b bits has a noise
+   * power of {@code 4^-b}, and powers add: {@code -log4(mean over all weights of 4^-b)}. Scales and
+   * padding are not counted, since they make no value finer.
    */
   static double effectiveBits(ModelConfig config, Function<TensorKey, Encoding> encodings) {
     double noise = 0;
@@ -68,7 +68,7 @@ final class DefaultGates {
     return -Math.log(noise / weights) / Math.log(4);
   }
 
-  private static Gate exact() {
+  static Gate exact() {
     SequencedMap<Metric, Limit> limits = new LinkedHashMap<>();
     limits.put(Metric.LOGITS_MAX_ABS, Limit.of(2e-3).whenPresent());
     limits.put(Metric.LOGITS_NMSE, Limit.of(1e-9).whenPresent());
@@ -77,8 +77,7 @@ final class DefaultGates {
     limits.put(Metric.HIDDEN_COSINE_MIN, Limit.of(1 - 1e-8).whenPresent());
     limits.put(Metric.ROUTER_FLIPS_BEYOND_MARGIN, Limit.of(0).whenPresent());
     limits.put(
-        Metric.GREEDY_MATCHED,
-        new Limit(new Limit.Bound.Measured(Metric.GREEDY_LENGTH), true, 0));
+        Metric.GREEDY_MATCHED, new Limit(new Limit.Bound.Measured(Metric.GREEDY_LENGTH), true, 0));
     limits.put(Metric.DECODE_MAX_ABS_VS_PREFILL, Limit.of(1e-4).whenPresent());
     return new Gate("default, exact", limits);
   }
@@ -93,8 +92,7 @@ final class DefaultGates {
     // no more than what a divergence at the limit amounts to.
     double logitDeviation = Math.sqrt(2 * step.kldMean);
     limits.put(Metric.DECODE_MAX_ABS_VS_PREFILL, Limit.of(logitDeviation).whenPresent());
-    return new Gate(
-        String.format(Locale.ROOT, "default, %.2f effective bits", bits), limits);
+    return new Gate(String.format(Locale.ROOT, "default, %.2f effective bits", bits), limits);
   }
 
   private static Step interpolate(double bits) {

@@ -87,8 +87,7 @@ final class LayerComparisons {
     boolean routingGood =
         result.routerDecisions().isEmpty()
             || (gate.allows(
-                    Metric.ROUTER_FLIPS_BEYOND_MARGIN,
-                    result.routerFlipsBeyondMargin().getAsLong())
+                    Metric.ROUTER_FLIPS_BEYOND_MARGIN, result.routerFlipsBeyondMargin().getAsLong())
                 && gate.allows(Metric.ROUTER_FLIPS, result.routerFlips().getAsLong())
                 && gate.allows(
                     Metric.ROUTER_AGREEMENT,

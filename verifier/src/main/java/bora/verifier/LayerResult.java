@@ -7,8 +7,8 @@ import java.util.OptionalLong;
  * How one layer compares. What the reference did not give is empty.
  *
  * @param layer 0-based, or {@link #EMBEDDING}
- * @param hiddenCosine of the layer's output, mean over positions; the last layer's is taken after the
- *     output norm
+ * @param hiddenCosine of the layer's output, mean over positions; the last layer's is taken after
+ *     the output norm
  * @param hiddenNmse squared difference divided by the reference's squares
  * @param routerDecisions router decisions compared
  * @param routerFlips decisions that took another set of experts

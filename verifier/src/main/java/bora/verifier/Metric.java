@@ -4,8 +4,8 @@ import java.util.Arrays;
 import java.util.Optional;
 
 /**
- * What is measured: the one list of names, directions and meanings. {@code docs/verification.md} has
- * the formulas. A metric that a reference cannot give is absent, never zero.
+ * What is measured: the one list of names, directions and meanings. {@code docs/verification.md}
+ * has the formulas. A metric that a reference cannot give is absent, never zero.
  */
 public enum Metric {
   OUTPUTS_NON_FINITE(

@@ -80,8 +80,7 @@ public final class RecordedOutputs implements OutputReference {
     return indices;
   }
 
-  private static Sequence sequence(RecordedTensors tensors, int index)
-      throws CorruptFileException {
+  private static Sequence sequence(RecordedTensors tensors, int index) throws CorruptFileException {
     String tokensName = index + ".input_ids";
     int[] tokens = tensors.tokens(tokensName);
     int vocabSize = tensors.columnsOf(index + ".logits", tokens.length);

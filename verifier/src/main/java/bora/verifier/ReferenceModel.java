@@ -97,7 +97,8 @@ public class ReferenceModel implements ReferenceSource {
       int start = batch.start(s);
       int end = batch.end(s);
       double[][] logits =
-          NaiveArithmetic.multiply(headMatrix, config.vocabSize(), Arrays.copyOfRange(hidden, start, end));
+          NaiveArithmetic.multiply(
+              headMatrix, config.vocabSize(), Arrays.copyOfRange(hidden, start, end));
       consumer.accept(
           new SequenceOutputs(
               batch.sequence(s),
@@ -217,7 +218,8 @@ public class ReferenceModel implements ReferenceSource {
       if (routed.length == 0) {
         continue;
       }
-      double[][] expertInputs = Arrays.stream(routed).mapToObj(t -> inputs[t]).toArray(double[][]::new);
+      double[][] expertInputs =
+          Arrays.stream(routed).mapToObj(t -> inputs[t]).toArray(double[][]::new);
       double[][] results = expert(layer, expert, expertInputs);
       for (int n = 0; n < routed.length; n++) {
         double weight = routings[routed[n]].weightOf(expert);

@@ -7,10 +7,11 @@ import java.util.List;
  *
  * @param tokens the sequence
  * @param logits [positions, vocabulary]
- * @param hidden {@code layerCount + 1} states of [positions, hidden]: index 0 the embedding, index i
- *     the output of layer i - 1, and the last one after the output norm (as transformers counts
+ * @param hidden {@code layerCount + 1} states of [positions, hidden]: index 0 the embedding, index
+ *     i the output of layer i - 1, and the last one after the output norm (as transformers counts
  *     them); empty where not given
- * @param routerLogits of every layer [positions, experts], before the softmax; empty where not given
+ * @param routerLogits of every layer [positions, experts], before the softmax; empty where not
+ *     given
  */
 public record SequenceOutputs(
     int[] tokens,

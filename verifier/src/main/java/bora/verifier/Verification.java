@@ -15,8 +15,8 @@ import java.util.Set;
 
 /**
  * One candidate compared with one reference, by prefill and by decode. Whoever opens a pack checks
- * its integrity first ({@link bora.formats.pack.PackReader#checkIntegrity}): damage that no sequence
- * here happens to touch is found there only.
+ * its integrity first ({@link bora.formats.pack.PackReader#checkIntegrity}): damage that no
+ * sequence here happens to touch is found there only.
  */
 public final class Verification {
   private final Candidate candidate;
@@ -77,8 +77,7 @@ public final class Verification {
     layers.putMetrics(metrics);
   }
 
-  private void compareSequence(SequenceOutputs reference, PositionRange scored)
-      throws IOException {
+  private void compareSequence(SequenceOutputs reference, PositionRange scored) throws IOException {
     Set<LayerOutput> wanted = routerIfAny();
     if (!reference.hidden().isEmpty()) {
       wanted.add(LayerOutput.HIDDEN);

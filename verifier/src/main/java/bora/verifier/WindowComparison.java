@@ -2,7 +2,9 @@ package bora.verifier;
 
 import java.util.Map;
 
-/** The metrics of windows of which only each token's likelihood and the best token were recorded. */
+/**
+ * The metrics of windows of which only each token's likelihood and the best token were recorded.
+ */
 final class WindowComparison {
   private double nllMaxAbs;
   private double nllSum;
