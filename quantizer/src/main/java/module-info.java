@@ -3,5 +3,8 @@
  * model.
  */
 module bora.quantizer {
-  requires bora.formats;
+  requires transitive bora.formats;
+  requires com.fasterxml.jackson.databind;
+
+  exports bora.quantizer;
 }

@@ -1,5 +1,6 @@
 package bora.runtime;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -9,8 +10,21 @@ import bora.formats.encoding.Encoding;
 import bora.formats.model.TensorKey;
 import bora.formats.model.TensorRole;
 import bora.formats.model.TensorShape;
+import bora.formats.pack.PackLayout;
+import bora.formats.pack.PackReader;
+import bora.formats.pack.PackWriter;
+import bora.formats.pack.Provenance;
+import bora.formats.pack.TensorSink;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
 import java.util.Random;
+import java.util.TreeMap;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 
 final class ModelTest {
   private static final RandomModel RANDOM = RandomModel.of(RandomModel.EXPERTS);
@@ -54,6 +68,37 @@ final class ModelTest {
                     RuntimeOptions.defaults()));
     assertEquals(
         "layer 1 expert 3 w2: expected shape [20, 28], found [20, 27]", thrown.getMessage());
+  }
+
+  @Test
+  void runsAPackAsItRunsTheSameTensors(@TempDir Path directory) throws IOException {
+    RandomModel random = RandomModel.ofMixedEncodings();
+    int[] tokens = random.tokens(9);
+    Path file = directory.resolve("mixed.bora");
+    writePack(random, file);
+    try (PackReader pack = PackReader.open(file);
+        Model model = Model.open(pack, new RuntimeOptions(2, KernelChoice.VECTOR));
+        Model unpacked = random.open(KernelChoice.VECTOR)) {
+      assertEquals(random.config(), model.config());
+      assertArrayEquals(
+          unpacked.newSession(9).prefill(tokens, ForwardObserver.NONE),
+          model.newSession(9).prefill(tokens, ForwardObserver.NONE));
+    }
+  }
+
+  private static void writePack(RandomModel random, Path file) throws IOException {
+    Map<TensorKey, Encoding> encodings = new HashMap<>();
+    random.tensors().forEach((key, tensor) -> encodings.put(key, tensor.encoding()));
+    PackLayout layout = PackLayout.of(random.config(), encodings, new TreeMap<>());
+    String noHash = "0".repeat(64);
+    try (PackWriter writer = PackWriter.create(file, layout)) {
+      for (TensorKey key : random.config().tensors().keySet()) {
+        try (TensorSink sink = writer.tensor(key)) {
+          sink.append(random.tensors().get(key).bytes().asByteBuffer());
+        }
+      }
+      writer.finish(new Provenance("test", List.of(), noHash, "random", noHash, Optional.empty()));
+    }
   }
 
   @Test

@@ -48,6 +48,18 @@ record RandomModel(ModelConfig config, Map<TensorKey, EncodedTensor> tensors) {
     return of(config, key -> Encoding.F32);
   }
 
+  /** A model in which every matrix of an expert has another encoding than its neighbours. */
+  static RandomModel ofMixedEncodings() {
+    Encoding[] encodings = Encoding.values();
+    return of(
+        EXPERTS_WINDOWED,
+        key ->
+            key.role() == TensorRole.ROUTER
+                ? Encoding.BF16
+                : encodings[
+                    (key.role().ordinal() + key.expert() + key.layer() + 2) % encodings.length]);
+  }
+
   /**
    * @param encodings the encoding of each matrix
    */

@@ -7,10 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import bora.formats.encoding.Encoding;
 import bora.formats.model.ModelConfig;
-import bora.formats.model.TensorKey;
-import bora.formats.model.TensorRole;
 import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.ExecutionException;
@@ -46,19 +43,7 @@ final class SessionTest {
                     new Case("tied", RandomModel.of(RandomModel.DENSE_WINDOWED_TIED), kernels),
                     new Case("experts", RandomModel.of(RandomModel.EXPERTS), kernels),
                     new Case("window", RandomModel.of(RandomModel.EXPERTS_WINDOWED), kernels),
-                    new Case("mixed", mixedEncodings(), kernels)));
-  }
-
-  /** Every matrix of every expert in another encoding than its neighbours. */
-  private static RandomModel mixedEncodings() {
-    Encoding[] encodings = Encoding.values();
-    return RandomModel.of(
-        RandomModel.EXPERTS_WINDOWED,
-        key -> key.role() == TensorRole.ROUTER ? Encoding.BF16 : encodings[mix(key) % 5]);
-  }
-
-  private static int mix(TensorKey key) {
-    return key.role().ordinal() + key.expert() + 1 + key.layer() + 1;
+                    new Case("mixed", RandomModel.ofMixedEncodings(), kernels)));
   }
 
   @ParameterizedTest

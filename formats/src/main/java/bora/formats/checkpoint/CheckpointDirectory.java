@@ -24,7 +24,7 @@ import java.util.stream.Stream;
  */
 record CheckpointDirectory(
     Path directory, Path config, Optional<Path> index, SortedMap<String, String> weightMap) {
-  static final String CONFIG = "config.json";
+  static final String CONFIG = Checkpoint.CONFIG_FILE;
   private static final String SINGLE = "model.safetensors";
   private static final String INDEX = "model.safetensors.index.json";
   private static final long MAX_INDEX_BYTES = 64L << 20;

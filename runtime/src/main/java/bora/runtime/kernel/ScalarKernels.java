@@ -4,7 +4,6 @@ import bora.formats.encoding.BlockDecoder;
 import bora.formats.encoding.EncodedTensor;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
-import java.util.Objects;
 
 /**
  * The definition of every kernel: weights from the scalar {@link BlockDecoder}, sums in double
@@ -81,8 +80,7 @@ public final class ScalarKernels implements Kernels {
 
   @Override
   public float dot(float[] a, int aOffset, float[] b, int bOffset, int length) {
-    Objects.checkFromIndexSize(aOffset, length, a.length);
-    Objects.checkFromIndexSize(bOffset, length, b.length);
+    ElementBounds.checkPair(a, aOffset, b, bOffset, length);
     double sum = 0;
     for (int i = 0; i < length; i++) {
       sum += (double) a[aOffset + i] * b[bOffset + i];
@@ -92,8 +90,7 @@ public final class ScalarKernels implements Kernels {
 
   @Override
   public void addScaled(float scale, float[] x, int xOffset, float[] y, int yOffset, int length) {
-    Objects.checkFromIndexSize(xOffset, length, x.length);
-    Objects.checkFromIndexSize(yOffset, length, y.length);
+    ElementBounds.checkPair(x, xOffset, y, yOffset, length);
     for (int i = 0; i < length; i++) {
       y[yOffset + i] = Math.fma(scale, x[xOffset + i], y[yOffset + i]);
     }
@@ -102,9 +99,7 @@ public final class ScalarKernels implements Kernels {
   @Override
   public void rmsNorm(
       float[] x, int xOffset, float[] weight, float epsilon, float[] y, int yOffset, int length) {
-    Objects.checkFromIndexSize(xOffset, length, x.length);
-    Objects.checkFromIndexSize(0, length, weight.length);
-    Objects.checkFromIndexSize(yOffset, length, y.length);
+    ElementBounds.checkRmsNorm(x, xOffset, weight, y, yOffset, length);
     double sumOfSquares = 0;
     for (int i = 0; i < length; i++) {
       sumOfSquares += (double) x[xOffset + i] * x[xOffset + i];
@@ -118,9 +113,7 @@ public final class ScalarKernels implements Kernels {
   @Override
   public void swiGlu(
       float[] gate, int gateOffset, float[] up, int upOffset, float[] y, int yOffset, int length) {
-    Objects.checkFromIndexSize(gateOffset, length, gate.length);
-    Objects.checkFromIndexSize(upOffset, length, up.length);
-    Objects.checkFromIndexSize(yOffset, length, y.length);
+    ElementBounds.checkSwiGlu(gate, gateOffset, up, upOffset, y, yOffset, length);
     for (int i = 0; i < length; i++) {
       double g = gate[gateOffset + i];
       y[yOffset + i] = (float) (g / (1 + Math.exp(-g)) * up[upOffset + i]);
@@ -129,10 +122,7 @@ public final class ScalarKernels implements Kernels {
 
   @Override
   public void softmax(float[] x, int offset, int length) {
-    Objects.checkFromIndexSize(offset, length, x.length);
-    if (length < 1) {
-      throw new IllegalArgumentException("expected at least 1 logit, found " + length);
-    }
+    ElementBounds.checkSoftmax(x, offset, length);
     float max = x[offset];
     for (int i = 1; i < length; i++) {
       max = Math.max(max, x[offset + i]);
@@ -150,9 +140,7 @@ public final class ScalarKernels implements Kernels {
 
   @Override
   public void rotate(float[] x, int offset, float[] cos, float[] sin, int tableOffset, int half) {
-    Objects.checkFromIndexSize(offset, Math.multiplyExact(2, half), x.length);
-    Objects.checkFromIndexSize(tableOffset, half, cos.length);
-    Objects.checkFromIndexSize(tableOffset, half, sin.length);
+    ElementBounds.checkRotate(x, offset, cos, sin, tableOffset, half);
     for (int i = 0; i < half; i++) {
       float a = x[offset + i];
       float b = x[offset + half + i];

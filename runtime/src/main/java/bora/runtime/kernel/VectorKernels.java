@@ -1,11 +1,20 @@
 package bora.runtime.kernel;
 
 import bora.formats.encoding.EncodedTensor;
+import java.lang.ref.Reference;
 
-/** Vector kernels; at this commit still the scalar definition behind the final interface. */
+/**
+ * Kernels on vectors of one width for the whole process. Weights are decoded exactly; only the
+ * order of the sums and their float32 rounding differ from {@link ScalarKernels}. A product's error
+ * stays within {@code 2^-20} times the sum of its terms' magnitudes for the widths of matrices that
+ * models have, and so does the difference between the one-token path and the many-token path.
+ *
+ * <p>This class checks the arguments; the classes behind it trust them. Where to look: {@link
+ * MatrixByToken} and {@link MatrixByTokens} for the order of the work, {@link Q4Kernels} and its
+ * siblings for the encodings, {@link ElementKernels} for the rest.
+ */
 public final class VectorKernels implements Kernels {
   private static final VectorKernels INSTANCE = new VectorKernels();
-  private static final Kernels DEFINITION = ScalarKernels.INSTANCE;
 
   private VectorKernels() {}
 
@@ -35,39 +44,56 @@ public final class VectorKernels implements Kernels {
       int yStride,
       int panelStart,
       int panelEnd) {
-    DEFINITION.multiply(
+    MultiplyBounds.check(
         matrix, x, xOffset, xStride, tokens, y, yOffset, yStride, panelStart, panelEnd);
+    try {
+      if (tokens == 1) {
+        MatrixByToken.multiply(matrix, x, xOffset, y, yOffset, panelStart, panelEnd);
+      } else {
+        MatrixByTokens.multiply(
+            matrix, x, xOffset, xStride, tokens, y, yOffset, yStride, panelStart, panelEnd);
+      }
+    } finally {
+      // Memory is read by address, so only this keeps an automatic arena from being collected.
+      Reference.reachabilityFence(matrix);
+    }
   }
 
   @Override
   public float dot(float[] a, int aOffset, float[] b, int bOffset, int length) {
-    return DEFINITION.dot(a, aOffset, b, bOffset, length);
+    ElementBounds.checkPair(a, aOffset, b, bOffset, length);
+    return ElementKernels.dot(a, aOffset, b, bOffset, length);
   }
 
   @Override
   public void addScaled(float scale, float[] x, int xOffset, float[] y, int yOffset, int length) {
-    DEFINITION.addScaled(scale, x, xOffset, y, yOffset, length);
+    ElementBounds.checkPair(x, xOffset, y, yOffset, length);
+    ElementKernels.addScaled(scale, x, xOffset, y, yOffset, length);
   }
 
   @Override
   public void rmsNorm(
       float[] x, int xOffset, float[] weight, float epsilon, float[] y, int yOffset, int length) {
-    DEFINITION.rmsNorm(x, xOffset, weight, epsilon, y, yOffset, length);
+    ElementBounds.checkRmsNorm(x, xOffset, weight, y, yOffset, length);
+    ElementKernels.rmsNorm(x, xOffset, weight, epsilon, y, yOffset, length);
   }
 
   @Override
   public void swiGlu(
       float[] gate, int gateOffset, float[] up, int upOffset, float[] y, int yOffset, int length) {
-    DEFINITION.swiGlu(gate, gateOffset, up, upOffset, y, yOffset, length);
+    ElementBounds.checkSwiGlu(gate, gateOffset, up, upOffset, y, yOffset, length);
+    ElementKernels.swiGlu(gate, gateOffset, up, upOffset, y, yOffset, length);
   }
 
   @Override
   public void softmax(float[] x, int offset, int length) {
-    DEFINITION.softmax(x, offset, length);
+    ElementBounds.checkSoftmax(x, offset, length);
+    ElementKernels.softmax(x, offset, length);
   }
 
   @Override
   public void rotate(float[] x, int offset, float[] cos, float[] sin, int tableOffset, int half) {
-    DEFINITION.rotate(x, offset, cos, sin, tableOffset, half);
+    ElementBounds.checkRotate(x, offset, cos, sin, tableOffset, half);
+    ElementKernels.rotate(x, offset, cos, sin, tableOffset, half);
   }
 }

@@ -92,7 +92,7 @@ public final class WorkerPool implements AutoCloseable {
       Throwable workerFailure = worker.await(loopNumber);
       if (failure == null) {
         failure = workerFailure;
-      } else if (workerFailure != null && workerFailure != failure) {
+      } else if (workerFailure != null && !workerFailure.equals(failure)) {
         failure.addSuppressed(workerFailure);
       }
     }

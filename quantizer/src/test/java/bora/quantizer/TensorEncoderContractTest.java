@@ -1,0 +1,221 @@
+package bora.quantizer;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import bora.formats.encoding.BFloat16;
+import bora.formats.encoding.EncodedTensor;
+import bora.formats.encoding.Encoding;
+import bora.formats.encoding.LittleEndian;
+import bora.formats.encoding.ScalarGrid;
+import java.io.IOException;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.ByteBuffer;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/** What every encoding promises, at every awkward shape. */
+final class TensorEncoderContractTest {
+  private static final int[] ROWS = {1, 15, 16, 17, 33, 130};
+  private static final int[] COLUMNS = {1, 2, 63, 64, 65, 100, 128, 300};
+
+  static List<Arguments> encodingsAndShapes() {
+    List<Arguments> cases = new ArrayList<>();
+    for (Encoding encoding : Encoding.values()) {
+      for (int rows : ROWS) {
+        for (int columns : COLUMNS) {
+          cases.add(Arguments.of(encoding, rows, columns));
+        }
+      }
+    }
+    return cases;
+  }
+
+  @ParameterizedTest
+  @MethodSource("encodingsAndShapes")
+  void writesTheBytesThatTheShapeAsksFor(Encoding encoding, int rows, int columns)
+      throws IOException {
+    SampledMatrix weights = TestWeights.gaussian(rows, columns, 0.02, rows + columns);
+    byte[] bytes = TestWeights.bytes(new TensorEncoder(), weights, encoding);
+    assertEquals(encoding.encodedBytes(weights.shape()), bytes.length);
+  }
+
+  @ParameterizedTest
+  @MethodSource("encodingsAndShapes")
+  void decodesToWithinItsPrecision(Encoding encoding, int rows, int columns) throws IOException {
+    SampledMatrix weights = TestWeights.gaussian(rows, columns, 0.02, rows + 31L * columns);
+    EncodedTensor encoded = TestWeights.encode(weights, encoding);
+    float[] decoded = new float[columns];
+    for (int row = 0; row < rows; row++) {
+      encoded.decodeRow(row, decoded, 0);
+      for (int column = 0; column < columns; column++) {
+        float weight = weights.values()[row * columns + column];
+        float tolerance = tolerance(encoded, row, column, weight);
+        assertEquals(weight, decoded[column], tolerance, row + ", " + column);
+      }
+    }
+  }
+
+  /** Half a step, unless the weight lies beyond the grid; then its distance from the last code. */
+  private static float tolerance(EncodedTensor encoded, int row, int column, float weight) {
+    Encoding encoding = encoded.encoding();
+    if (!encoding.isScalar()) {
+      return encoding == Encoding.F32 ? 0 : Math.abs(weight) * 0x1p-8f;
+    }
+    float step = step(encoded, row, column / ScalarGrid.COLUMNS_PER_BLOCK);
+    float reach = ScalarGrid.centre(encoding.codeBits()) * step;
+    // Twice float's rounding of a quotient of at most 2^8, in steps.
+    float rounding = step * 0x1p-15f;
+    return Math.max(step / 2, Math.abs(weight) - reach) + rounding;
+  }
+
+  private static float step(EncodedTensor encoded, int row, int block) {
+    MemorySegment panel = encoded.panel(row / ScalarGrid.LANES);
+    int lane = row % ScalarGrid.LANES;
+    float rowScale =
+        BFloat16.toFloat(panel.get(LittleEndian.SHORT, ScalarGrid.rowScaleOffsetBytes(lane)));
+    long indices = panel.get(LittleEndian.LONG, ScalarGrid.subScalesOffsetBytes(block));
+    return ScalarGrid.step(rowScale, (int) (indices >>> (4 * lane)) & 15);
+  }
+
+  @ParameterizedTest
+  @MethodSource("encodingsAndShapes")
+  void keepsPaddingZero(Encoding encoding, int rows, int columns) throws IOException {
+    SampledMatrix weights = TestWeights.gaussian(rows, columns, 0.02, rows - 2L * columns);
+    EncodedTensor encoded = TestWeights.encode(weights, encoding);
+    int lastPanel = encoding.panelCount(rows) - 1;
+    for (int lane = rows % ScalarGrid.LANES; lane > 0 && lane < ScalarGrid.LANES; lane++) {
+      assertLaneIsZero(encoded.panel(lastPanel), encoding, columns, lane);
+    }
+    int paddedColumns = encoding.blockCount(columns) * encoding.columnsPerBlock();
+    for (int row = 0; row < rows; row++) {
+      for (int column = columns; column < paddedColumns; column++) {
+        assertEquals(0, fieldAt(encoded, paddedColumns, row, column), row + ", " + column);
+      }
+    }
+  }
+
+  /** A scalar's code, or the magnitude of a float. */
+  private static double fieldAt(EncodedTensor encoded, int paddedColumns, int row, int column) {
+    Encoding encoding = encoded.encoding();
+    MemorySegment panel = encoded.panel(row / ScalarGrid.LANES);
+    float value =
+        encoding.decoder().valueAt(panel, paddedColumns, row % ScalarGrid.LANES, column);
+    if (!encoding.isScalar()) {
+      return Math.abs(value);
+    }
+    float step = step(encoded, row, column / ScalarGrid.COLUMNS_PER_BLOCK);
+    return step == 0
+        ? 0
+        : Math.round(value / step + ScalarGrid.centre(encoding.codeBits()));
+  }
+
+  private static void assertLaneIsZero(
+      MemorySegment panel, Encoding encoding, int columns, int lane) {
+    long codesOffset = encoding.codesOffsetBytes(columns);
+    for (long offset = codesOffset + lane * 4L; offset < panel.byteSize(); offset += 64) {
+      assertEquals(0, panel.get(LittleEndian.INT, offset), "lane " + lane);
+    }
+    if (encoding.isScalar()) {
+      assertEquals(0, panel.get(LittleEndian.SHORT, ScalarGrid.rowScaleOffsetBytes(lane)));
+      for (int block = 0; block < encoding.blockCount(columns); block++) {
+        long word = panel.get(LittleEndian.LONG, ScalarGrid.subScalesOffsetBytes(block));
+        assertEquals(0, word >>> (4 * lane) & 15);
+      }
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource(Encoding.class)
+  void doesNotDependOnHowManyPanelsItTakesAtOnce(Encoding encoding) throws IOException {
+    SampledMatrix weights = TestWeights.gaussian(16 * 19 + 5, 200, 0.02, 3);
+    byte[] expected = TestWeights.bytes(new TensorEncoder(), weights, encoding);
+    for (int panels : new int[] {1, 3, 64}) {
+      TensorEncoder encoder = new TensorEncoder(panels, panels * 1000);
+      assertArrayEquals(expected, TestWeights.bytes(encoder, weights, encoding), panels + " panels");
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource(Encoding.class)
+  void doesNotDependOnWhatWasEncodedBefore(Encoding encoding) throws IOException {
+    SampledMatrix weights = TestWeights.gaussian(20, 70, 0.02, 4);
+    byte[] expected = TestWeights.bytes(new TensorEncoder(), weights, encoding);
+    TensorEncoder used = new TensorEncoder();
+    TestWeights.bytes(used, TestWeights.gaussian(200, 300, 5, 5), encoding);
+    TestWeights.bytes(used, TestWeights.gaussian(16, 64, 5, 6), Encoding.Q4);
+    assertArrayEquals(expected, TestWeights.bytes(used, weights, encoding));
+  }
+
+  @ParameterizedTest
+  @EnumSource(Encoding.class)
+  void decodesRowsOfZerosToZeros(Encoding encoding) throws IOException {
+    SampledMatrix weights = TestWeights.gaussian(18, 70, 0.02, 7);
+    Arrays.fill(weights.values(), 3 * 70, 4 * 70, 0);
+    EncodedTensor encoded = TestWeights.encode(weights, encoding);
+    float[] decoded = new float[70];
+    encoded.decodeRow(3, decoded, 0);
+    for (float value : decoded) {
+      assertTrue(value == 0, "found " + value);
+    }
+  }
+
+  @Test
+  void keepsBFloat16Exactly() throws IOException {
+    SampledMatrix weights = TestWeights.gaussian(35, 67, 0.02, 8);
+    for (int i = 0; i < weights.values().length; i++) {
+      weights.values()[i] = BFloat16.toFloat(BFloat16.fromFloat(weights.values()[i]));
+    }
+    QuantizationError error =
+        QuantizationError.measure(weights, TestWeights.encode(weights, Encoding.BF16));
+    assertEquals(0, error.maxAbsError());
+  }
+
+  @ParameterizedTest
+  @EnumSource(names = {"F32", "BF16"})
+  void encodesVectorsInOrder(Encoding encoding) throws IOException {
+    SampledMatrix weights = TestWeights.vector(1, -2, 0.5f, 0, 256);
+    EncodedTensor encoded = TestWeights.encode(weights, encoding);
+    float[] decoded = new float[5];
+    encoded.decodeRow(0, decoded, 0);
+    assertArrayEquals(weights.values(), decoded);
+    for (long offset = 5L * encoding.codeBits() / 8; offset < 64; offset++) {
+      assertEquals(0, encoded.bytes().get(ValueLayout.JAVA_BYTE, offset));
+    }
+  }
+
+  @Test
+  void refusesAWeightThatBFloat16CannotHold() {
+    SampledMatrix weights = TestWeights.matrix(1, 2, 1, Float.MAX_VALUE);
+    IOException thrown =
+        assertThrows(IOException.class, () -> TestWeights.encode(weights, Encoding.BF16));
+    assertTrue(thrown.getMessage().contains("expert 0 w1"), thrown.getMessage());
+    assertTrue(thrown.getMessage().contains("found 3.4028235E38"), thrown.getMessage());
+  }
+
+  @Test
+  void refusesAScalarEncodingForAVector() {
+    assertThrows(
+        IllegalArgumentException.class,
+        () -> TestWeights.encode(TestWeights.vector(1, 2), Encoding.Q4));
+  }
+
+  @Test
+  void streamsInChunksOfAboutAMebibyte() throws IOException {
+    List<Integer> chunks = new ArrayList<>();
+    SampledMatrix weights = TestWeights.gaussian(2000, 512, 1, 9);
+    new TensorEncoder().encode(weights, Encoding.F32, (ByteBuffer b) -> chunks.add(b.remaining()));
+    for (int chunk : chunks.subList(0, chunks.size() - 1)) {
+      assertTrue(chunk >= 1 << 20 && chunk < 2 << 20, chunks.toString());
+    }
+  }
+}

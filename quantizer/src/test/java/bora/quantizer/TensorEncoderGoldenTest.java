@@ -1,0 +1,30 @@
+package bora.quantizer;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
+import bora.formats.encoding.Encoding;
+import java.security.MessageDigest;
+import java.util.HexFormat;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+/**
+ * The bytes of one fixed matrix, the same on every machine. A change here makes every release
+ * reproduce differently: change the expected values only with a note in the change log.
+ */
+final class TensorEncoderGoldenTest {
+  @ParameterizedTest
+  @CsvSource({
+    "F32, c35bd0b14b52ff25fddc414c7749f3c2dab311d3551a41ac712584ee9d9f57d0",
+    "BF16, 1afbe52ee1c900e42b694418849b22d94c8717c712634429bd81ab4469a798e7",
+    "Q8, 141b5ea93c5804fb06ac3749893839127d7cf0688242f78d891f096ea38ddf3a",
+    "Q6, e4dcac203029a30e2660fc4477a616132490a3cfe38519783ddb20b544f27b72",
+    "Q4, 26fd374a0f551ef42e80d2b8b434c818eb5a057693fab46fb4e8f716f54ef3c5"
+  })
+  void encodesTheSameBytesForEver(Encoding encoding, String sha256) throws Exception {
+    SampledMatrix weights = TestWeights.gaussian(70, 333, 0.02, 20261124);
+    byte[] bytes = TestWeights.bytes(new TensorEncoder(), weights, encoding);
+    byte[] digest = MessageDigest.getInstance("SHA-256").digest(bytes);
+    assertEquals(sha256, HexFormat.of().formatHex(digest));
+  }
+}
