@@ -27,8 +27,8 @@ final class DefaultGates {
     new Step(WORST_BITS, 2.5, 0.02, 0.1),
     new Step(3, 0.8, 0.15, 0.4),
     new Step(4, 0.25, 0.4, 0.8),
-    new Step(6, 0.03, 0.75, 0.95),
-    new Step(8, 0.01, 0.9, 0.98),
+    new Step(6, 0.04, 0.75, 0.95),
+    new Step(8, 0.02, 0.9, 0.98),
   };
 
   private DefaultGates() {}
@@ -68,7 +68,7 @@ final class DefaultGates {
     return -Math.log(noise / weights) / Math.log(4);
   }
 
-  private static Gate exact() {
+  static Gate exact() {
     SequencedMap<Metric, Limit> limits = new LinkedHashMap<>();
     limits.put(Metric.LOGITS_MAX_ABS, Limit.of(2e-3).whenPresent());
     limits.put(Metric.LOGITS_NMSE, Limit.of(1e-9).whenPresent());

@@ -34,6 +34,14 @@ public record Gate(String name, SequencedMap<Metric, Limit> limits) {
     return DefaultGates.of(pack.config(), key -> pack.tensor(key).encoding());
   }
 
+  /**
+   * The limits of a candidate that computes with the reference's very weights: rounding of float32
+   * and nothing else.
+   */
+  public static Gate exact() {
+    return DefaultGates.exact();
+  }
+
   /** The number that a metric is limited by; empty without a limit or when it is no number. */
   OptionalDouble bound(Metric metric) {
     return limits.containsKey(metric)

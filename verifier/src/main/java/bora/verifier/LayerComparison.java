@@ -101,10 +101,10 @@ final class LayerComparison {
   }
 
   /**
-   * The experts that explain this layer's wrong positions: every wrong position uses one of them, and
-   * most uses of each went wrong. They are found by taking the expert of most wrong positions until
-   * none is left. Empty when that takes more than half of the experts. Says something only about the
-   * first wrong layer: from there on attention spreads the error.
+   * The experts that explain this layer's wrong positions: every wrong position uses one of them,
+   * and most uses of each went wrong. They are found by taking the expert of most wrong positions
+   * until none is left. Empty when that takes more than half of the experts. Says something only
+   * about the first wrong layer: from there on attention spreads the error.
    */
   List<Integer> suspects() {
     List<int[]> unexplained = new ArrayList<>(expertsWhereBad);

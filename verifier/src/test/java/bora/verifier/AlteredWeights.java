@@ -34,8 +34,7 @@ record AlteredWeights(WeightSource source, Alteration alteration) implements Wei
   public void readRows(TensorKey key, int row, int count, float[] values, int offset)
       throws IOException {
     int columns = config().tensors().get(key).columns();
-    System.arraycopy(
-        alteration.read(source, key), row * columns, values, offset, count * columns);
+    System.arraycopy(alteration.read(source, key), row * columns, values, offset, count * columns);
   }
 
   /** Two experts of a layer in each other's place; their router rows stay. */

@@ -4,8 +4,6 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import bora.formats.ProgressListener;
-import bora.formats.encoding.Encoding;
-import bora.formats.model.ModelConfig;
 import bora.formats.model.TensorKey;
 import bora.formats.model.TensorRole;
 import java.io.IOException;
@@ -41,20 +39,47 @@ final class MutationTest {
     TensorKey blamed = TensorKey.ofExpert(1, 3, TensorRole.EXPERT_DOWN);
     TensorKey norm = TensorKey.ofLayer(1, TensorRole.ATTENTION_NORM);
     return Stream.of(
-        altered("experts swapped", "layer 1 experts 1, 4", w -> AlteredWeights.swapExperts(w, 1, 1, 4)),
-        altered("block of an expert corrupted", "layer 1 expert 3", w -> AlteredWeights.corruptBlock(w, blamed)),
-        altered("router rows rotated", "layer 2 or output norm", w -> AlteredWeights.rotateRows(w, layer(2, TensorRole.ROUTER))),
-        altered("value projection corrupted", "layer 1", w -> AlteredWeights.corruptBlock(w, layer(1, TensorRole.VALUE))),
-        altered("embedding corrupted", "embedding", w -> AlteredWeights.rotateRows(w, TensorKey.ofModel(TensorRole.EMBEDDING))),
-        altered("lm_head rows permuted", "", w -> AlteredWeights.rotateRows(w, TensorKey.ofModel(TensorRole.LM_HEAD))),
-        mixtral("routing weights dropped", "layer 0", w -> BrokenModels.unweighted(w, Set.of(0, 1, 2))),
-        mixtral("routing weights dropped in a layer", "layer 1", w -> BrokenModels.unweighted(w, Set.of(1))),
-        mixtral("routing weights not renormalised", "layer 1", w -> BrokenModels.notRenormalised(w, 1)),
+        altered(
+            "experts swapped", "layer 1 experts 1, 4", w -> AlteredWeights.swapExperts(w, 1, 1, 4)),
+        altered(
+            "block of an expert corrupted",
+            "layer 1 expert 3",
+            w -> AlteredWeights.corruptBlock(w, blamed)),
+        altered(
+            "router rows rotated",
+            "layer 2 or output norm",
+            w -> AlteredWeights.rotateRows(w, layer(2, TensorRole.ROUTER))),
+        altered(
+            "value projection corrupted",
+            "layer 1",
+            w -> AlteredWeights.corruptBlock(w, layer(1, TensorRole.VALUE))),
+        altered(
+            "embedding corrupted",
+            "embedding",
+            w -> AlteredWeights.rotateRows(w, TensorKey.ofModel(TensorRole.EMBEDDING))),
+        altered(
+            "lm_head rows permuted",
+            "",
+            w -> AlteredWeights.rotateRows(w, TensorKey.ofModel(TensorRole.LM_HEAD))),
+        mixtral(
+            "routing weights dropped", "layer 0", w -> BrokenModels.unweighted(w, Set.of(0, 1, 2))),
+        mixtral(
+            "routing weights dropped in a layer",
+            "layer 1",
+            w -> BrokenModels.unweighted(w, Set.of(1))),
+        mixtral(
+            "routing weights not renormalised", "layer 1", w -> BrokenModels.notRenormalised(w, 1)),
         mixtral("one expert instead of two", "layer 0", w -> BrokenModels.oneExpertTooFew(w, 0)),
-        mixtral("queries rotated one position too far", "layer 1", w -> BrokenModels.shiftedQueries(w, 1)),
+        mixtral(
+            "queries rotated one position too far",
+            "layer 1",
+            w -> BrokenModels.shiftedQueries(w, 1)),
         mixtral("wrong theta", "layer 0", BrokenModels::wrongTheta),
         mixtral("attention norm dropped", "layer 1", w -> BrokenModels.normDropped(w, norm)),
-        mixtral("output norm dropped", "layer 2 or output norm", w -> BrokenModels.normDropped(w, TensorKey.ofModel(TensorRole.OUTPUT_NORM))),
+        mixtral(
+            "output norm dropped",
+            "layer 2 or output norm",
+            w -> BrokenModels.normDropped(w, TensorKey.ofModel(TensorRole.OUTPUT_NORM))),
         mixtral("key heads in turn", "layer 0", BrokenModels::headsInTurn),
         mistral("sliding window ignored", "layer 0", BrokenModels::windowIgnored),
         mistral("sliding window one too long", "layer 0", BrokenModels::windowTooLongByOne));
@@ -90,15 +115,10 @@ final class MutationTest {
     }
   }
 
-  static Gate exactGate(ModelConfig config) {
-    return DefaultGates.of(config, key -> Encoding.F32);
-  }
-
   @ParameterizedTest
   @MethodSource("mutations")
   void failsABrokenCandidateAndNamesTheFault(Mutation mutation) throws IOException {
-    VerificationReport report =
-        verify(mutation.right, mutation.broken, exactGate(mutation.right.config()));
+    VerificationReport report = verify(mutation.right, mutation.broken, Gate.exact());
     assertEquals(Verdict.FAIL, report.verdict());
     assertEquals(mutation.fault, report.fault().map(Fault::toString).orElse(""));
     assertTrue(failed(report).contains(Metric.LOGITS_MAX_ABS), () -> failed(report).toString());
@@ -112,10 +132,7 @@ final class MutationTest {
   @MethodSource("models")
   void passesTheModelItself(WeightSource weights) throws IOException {
     VerificationReport report =
-        verify(
-            weights,
-            NaiveCandidate.of(new ReferenceModel(weights)),
-            exactGate(weights.config()));
+        verify(weights, NaiveCandidate.of(new ReferenceModel(weights)), Gate.exact());
     assertEquals(List.of(), failed(report));
     assertEquals(Verdict.PASS, report.verdict());
     assertTrue(report.fault().isEmpty());
@@ -125,9 +142,8 @@ final class MutationTest {
   @MethodSource("models")
   void failsADecodeThatDiffersFromPrefill(WeightSource weights) throws IOException {
     Candidate candidate =
-        new NaiveCandidate(
-            new ReferenceModel(weights), BrokenModels.shiftedQueries(weights, 1));
-    VerificationReport report = verify(weights, candidate, exactGate(weights.config()));
+        new NaiveCandidate(new ReferenceModel(weights), BrokenModels.shiftedQueries(weights, 1));
+    VerificationReport report = verify(weights, candidate, Gate.exact());
     assertEquals(List.of(Metric.DECODE_MAX_ABS_VS_PREFILL), failed(report));
   }
 

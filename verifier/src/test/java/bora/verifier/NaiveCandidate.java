@@ -34,8 +34,8 @@ record NaiveCandidate(ReferenceModel prefillModel, ReferenceModel decodeModel)
   }
 
   @Override
-  public SequenceOutputs prefill(
-      int[] tokens, Set<LayerOutput> wanted, ImposedRouting imposed) throws IOException {
+  public SequenceOutputs prefill(int[] tokens, Set<LayerOutput> wanted, ImposedRouting imposed)
+      throws IOException {
     return run(prefillModel, tokens, wanted);
   }
 

@@ -20,23 +20,46 @@ final class RandomWeights implements WeightSource {
   private final ModelConfig config;
   private final Map<TensorKey, float[]> tensors = new HashMap<>();
 
+  /** Weights that amplify: every step matters, and every error grows. */
   RandomWeights(ModelConfig config, long seed) {
+    this(config, seed, 1.5);
+  }
+
+  /**
+   * @param gain deviation of a matrix's outputs for inputs of deviation 1
+   */
+  RandomWeights(ModelConfig config, long seed, double gain) {
     this.config = config;
     Random random = new Random(seed);
-    config.tensors().forEach((key, shape) -> tensors.put(key, values(key, shape, random)));
+    config.tensors().forEach((key, shape) -> tensors.put(key, values(key, shape, random, gain)));
   }
 
   private static ModelConfig config(
       Architecture architecture, OptionalInt slidingWindow, boolean tiedEmbeddings) {
     boolean routed = architecture == Architecture.MIXTRAL;
     return new ModelConfig(
-        architecture, 96, 32, 48, 3, 4, 2, 8, routed ? 6 : 1, routed ? 2 : 1, 1e-5, 10_000,
-        slidingWindow, 512, tiedEmbeddings, OptionalInt.of(1), List.of(2));
+        architecture,
+        96,
+        32,
+        48,
+        3,
+        4,
+        2,
+        8,
+        routed ? 6 : 1,
+        routed ? 2 : 1,
+        1e-5,
+        10_000,
+        slidingWindow,
+        512,
+        tiedEmbeddings,
+        OptionalInt.of(1),
+        List.of(2));
   }
 
-  private static float[] values(TensorKey key, TensorShape shape, Random random) {
+  private static float[] values(TensorKey key, TensorShape shape, Random random, double gain) {
     float[] values = new float[(int) shape.elementCount()];
-    double deviation = 1.5 / Math.sqrt(shape.columns());
+    double deviation = gain / Math.sqrt(shape.columns());
     for (int i = 0; i < values.length; i++) {
       double value =
           key.role().isNorm() ? 1 + 0.4 * random.nextGaussian() : deviation * random.nextGaussian();

@@ -9,8 +9,6 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import bora.formats.CorruptFileException;
 import bora.formats.MismatchedArtifactException;
 import bora.formats.ProgressListener;
-import bora.formats.encoding.Encoding;
-import bora.formats.model.ModelConfig;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.EnumSet;
@@ -75,8 +73,14 @@ final class RecordedReferenceTest {
             "too few rows", file -> file.floats("0.logits", new float[480], 5, 96), "expected 6"),
         new Damage(
             "other width", file -> file.floats("0.hidden.1", new float[12], 6, 2), "expected 32"),
-        new Damage("token too large", file -> file.ints("0.input_ids", new int[] {1, 2, 3, 4, 5, 96}, 6), "less than 96"),
-        new Damage("negative token", file -> file.ints("0.input_ids", new int[] {1, 2, 3, 4, 5, -1}, 6), "found -1"),
+        new Damage(
+            "token too large",
+            file -> file.ints("0.input_ids", new int[] {1, 2, 3, 4, 5, 96}, 6),
+            "less than 96"),
+        new Damage(
+            "negative token",
+            file -> file.ints("0.input_ids", new int[] {1, 2, 3, 4, 5, -1}, 6),
+            "found -1"),
         new Damage("not finite", file -> file.floats("0.logits", nan, 6, 96), "NaN"));
   }
 
@@ -99,7 +103,10 @@ final class RecordedReferenceTest {
         new Damage("other length", file -> file.floats("nll", new float[6], 1, 6), "expected 5"),
         new Damage("other count", file -> file.ints("top1", new int[10], 2, 5), "[1, 5]"),
         new Damage("too short", file -> file.ints("input_ids", TOKENS, 3, 2), "at least 3"),
-        new Damage("infinite", file -> file.floats("nll", new float[] {1, 2, 3, 4, Float.POSITIVE_INFINITY}, 1, 5), "Infinity"));
+        new Damage(
+            "infinite",
+            file -> file.floats("nll", new float[] {1, 2, 3, 4, Float.POSITIVE_INFINITY}, 1, 5),
+            "Infinity"));
   }
 
   @ParameterizedTest
@@ -122,10 +129,22 @@ final class RecordedReferenceTest {
 
   static Stream<OtherModel> otherModels() {
     return Stream.of(
-        new OtherModel("vocabulary", file -> file.floats("0.logits", new float[6 * 100], 6, 100), "vocabulary: expected 96 as in the model verified, found 100"),
-        new OtherModel("layers", file -> file.floats("0.hidden.4", new float[6 * 32], 6, 32), "layers: expected 3"),
-        new OtherModel("routers", file -> file.floats("0.router.3", new float[6 * 6], 6, 6), "routers: expected 3"),
-        new OtherModel("greedy tokens", file -> file.ints("greedy.prompt", TOKENS, 6).ints("greedy.tokens", new int[] {96}, 1), "found 96"));
+        new OtherModel(
+            "vocabulary",
+            file -> file.floats("0.logits", new float[6 * 100], 6, 100),
+            "vocabulary: expected 96 as in the model verified, found 100"),
+        new OtherModel(
+            "layers",
+            file -> file.floats("0.hidden.4", new float[6 * 32], 6, 32),
+            "layers: expected 3"),
+        new OtherModel(
+            "routers",
+            file -> file.floats("0.router.3", new float[6 * 6], 6, 6),
+            "routers: expected 3"),
+        new OtherModel(
+            "greedy tokens",
+            file -> file.ints("greedy.prompt", TOKENS, 6).ints("greedy.tokens", new int[] {96}, 1),
+            "found 96"));
   }
 
   @ParameterizedTest
@@ -199,17 +218,17 @@ final class RecordedReferenceTest {
     assertEquals(2, same.scoredPositions());
     assertEquals(1.0, same.metrics().get(Metric.TOP1_AGREEMENT));
     assertFalse(same.metrics().containsKey(Metric.KLD_MEAN));
-    VerificationReport broken = verify(file, BrokenModels.wrongTheta(new RandomWeights(RandomWeights.MIXTRAL, 1)));
+    VerificationReport broken =
+        verify(file, BrokenModels.wrongTheta(new RandomWeights(RandomWeights.MIXTRAL, 1)));
     assertTrue(MutationTest.failed(broken).contains(Metric.NLL_MAX_ABS));
   }
 
   private static VerificationReport verify(Path file, ReferenceModel model) throws IOException {
-    ModelConfig config = model.config();
     try (Reference reference = Reference.open(file)) {
       return Verification.run(
           NaiveCandidate.of(model),
           reference,
-          DefaultGates.of(config, key -> Encoding.F32),
+          Gate.exact(),
           VerificationOptions.defaults(),
           ProgressListener.NONE);
     }

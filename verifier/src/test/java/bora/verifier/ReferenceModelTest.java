@@ -39,14 +39,11 @@ final class ReferenceModelTest {
       LogitComparison logits = new LogitComparison();
       LayerComparisons layers =
           new LayerComparisons(
-              model.config(),
-              MutationTest.exactGate(model.config()),
-              VerificationOptions.DEFAULT_NEAR_TIE_MARGIN);
+              model.config(), Gate.exact(), VerificationOptions.DEFAULT_NEAR_TIE_MARGIN);
       recorded.forEachSequence(
           (expected, scored) -> {
             SequenceOutputs found =
-                NaiveCandidate.run(
-                    model, expected.tokens(), EnumSet.allOf(LayerOutput.class));
+                NaiveCandidate.run(model, expected.tokens(), EnumSet.allOf(LayerOutput.class));
             logits.add(expected, found, scored);
             layers.add(expected, found);
           });
@@ -86,8 +83,7 @@ final class ReferenceModelTest {
           NaiveCandidate.run(model, sequences.get(s), EnumSet.allOf(LayerOutput.class));
       assertArrayEquals(alone.logits().values(), together.get(s).logits().values());
       for (int i = 0; i < alone.hidden().size(); i++) {
-        assertArrayEquals(
-            alone.hidden().get(i).values(), together.get(s).hidden().get(i).values());
+        assertArrayEquals(alone.hidden().get(i).values(), together.get(s).hidden().get(i).values());
       }
     }
   }

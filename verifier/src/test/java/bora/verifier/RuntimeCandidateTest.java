@@ -103,7 +103,7 @@ final class RuntimeCandidateTest {
             candidate,
             reference,
             Gate.defaultFor(candidate.pack()),
-            new VerificationOptions(VerificationOptions.DEFAULT_NEAR_TIE_MARGIN, 300),
+            new VerificationOptions(VerificationOptions.DEFAULT_NEAR_TIE_MARGIN, 100),
             ProgressListener.NONE);
     assertEquals(List.of(), MutationTest.failed(report), report.metrics()::toString);
     assertTrue(report.candidate().containsKey("weightsSha256"));
@@ -148,8 +148,7 @@ final class RuntimeCandidateTest {
     for (int i = 0; i < values.length; i++) {
       int row = i / shape.columns();
       int column = i % shape.columns();
-      int place =
-          shape.isVector() ? i : (row / 16 * shape.columns() + column) * 16 + row % 16;
+      int place = shape.isVector() ? i : (row / 16 * shape.columns() + column) * 16 + row % 16;
       bytes.putFloat(place * Float.BYTES, values[i]);
     }
     return bytes;

@@ -65,8 +65,7 @@ final class SafetensorsBuilder {
       offset = end;
     }
     byte[] json = header.append("}").toString().getBytes(StandardCharsets.UTF_8);
-    ByteBuffer bytes =
-        ByteBuffer.allocate(8 + json.length + offset).order(ByteOrder.LITTLE_ENDIAN);
+    ByteBuffer bytes = ByteBuffer.allocate(8 + json.length + offset).order(ByteOrder.LITTLE_ENDIAN);
     bytes.putLong(json.length).put(json);
     tensors.values().forEach(tensor -> Arrays.stream(tensor.words).forEach(bytes::putInt));
     return Files.write(file, bytes.array());
