@@ -39,9 +39,8 @@ public interface ColumnCoder {
    * @throws IllegalArgumentException when the encoding keeps values as they are
    */
   static ColumnCoder of(Encoding encoding) {
-    if (!encoding.isScalar()) {
-      throw new IllegalArgumentException(encoding.jsonName() + " has no codes");
-    }
-    return new ScalarColumnCoder(encoding);
+    return encoding.isTrellis()
+        ? new TrellisColumnCoder(encoding)
+        : new ScalarColumnCoder(encoding);
   }
 }

@@ -1,6 +1,5 @@
 package bora.quantizer;
 
-import bora.formats.encoding.ScalarGrid;
 import java.io.IOException;
 import java.util.Arrays;
 
@@ -14,29 +13,43 @@ final class LaneGroup {
   /** Keeps the rows of a power-of-two width out of each other's cache sets. */
   private static final int ROW_PADDING = 16;
 
-  private final int maxPanels;
+  /** Rows that are transposed at once. */
+  private static final int ROWS_AT_ONCE = 16;
+
+  private final int maxRows;
   private float[] rows = {};
   private float[] values = {};
   private int rowCount;
+  private int rowsPerPanel;
   private int lanes;
   private int columns;
 
-  LaneGroup(int maxPanels) {
-    this.maxPanels = maxPanels;
+  /**
+   * @param maxRows how many rows a group has at most, unless one panel has more
+   */
+  LaneGroup(int maxRows) {
+    this.maxRows = maxRows;
   }
 
-  /** Reads the panels that begin at a row, as many as there are and fit. */
-  void read(WeightSource source, int firstRow) throws IOException {
+  /**
+   * Reads the panels that begin at a row, as many as there are and fit.
+   *
+   * @param newRowsPerPanel of the encoding that they are for, a multiple of 16
+   */
+  void read(WeightSource source, int firstRow, int newRowsPerPanel) throws IOException {
+    rowsPerPanel = newRowsPerPanel;
     int count =
-        Math.min(source.shape().rows() - firstRow, Math.multiplyExact(maxPanels, ScalarGrid.LANES));
+        Math.min(
+            source.shape().rows() - firstRow,
+            Math.multiplyExact(Math.max(1, maxRows / rowsPerPanel), rowsPerPanel));
     resize(count, source.shape().columns());
     int stride = Math.addExact(columns, ROW_PADDING);
-    for (int row = 0; row < rowCount; row += ScalarGrid.LANES) {
-      int rowsHere = Math.min(ScalarGrid.LANES, rowCount - row);
+    for (int row = 0; row < lanes; row += ROWS_AT_ONCE) {
+      int rowsHere = Math.clamp(rowCount - row, 0, ROWS_AT_ONCE);
       for (int lane = 0; lane < rowsHere; lane++) {
         source.readRows(firstRow + row + lane, 1, rows, lane * stride);
       }
-      for (int lane = rowsHere; lane < ScalarGrid.LANES; lane++) {
+      for (int lane = rowsHere; lane < ROWS_AT_ONCE; lane++) {
         Arrays.fill(rows, lane * stride, lane * stride + columns, 0);
       }
       transpose(stride, row);
@@ -46,8 +59,8 @@ final class LaneGroup {
   private void resize(int newRowCount, int newColumns) {
     rowCount = newRowCount;
     columns = newColumns;
-    lanes = Math.ceilDiv(rowCount, ScalarGrid.LANES) * ScalarGrid.LANES;
-    int rowsLength = Math.multiplyExact(ScalarGrid.LANES, Math.addExact(newColumns, ROW_PADDING));
+    lanes = Math.ceilDiv(rowCount, rowsPerPanel) * rowsPerPanel;
+    int rowsLength = Math.multiplyExact(ROWS_AT_ONCE, Math.addExact(newColumns, ROW_PADDING));
     int valuesLength = Math.multiplyExact(lanes, newColumns);
     if (rows.length < rowsLength) {
       rows = new float[rowsLength];
@@ -60,7 +73,7 @@ final class LaneGroup {
   private void transpose(int stride, int firstLane) {
     for (int column = 0; column < columns; column++) {
       int target = column * lanes + firstLane;
-      for (int lane = 0; lane < ScalarGrid.LANES; lane++) {
+      for (int lane = 0; lane < ROWS_AT_ONCE; lane++) {
         values[target + lane] = rows[lane * stride + column];
       }
     }
@@ -77,7 +90,7 @@ final class LaneGroup {
   }
 
   int panels() {
-    return lanes / ScalarGrid.LANES;
+    return lanes / rowsPerPanel;
   }
 
   int columns() {

@@ -18,21 +18,22 @@ import java.util.Map;
  * each has an encoder of its own, whose buffers serve one tensor after the other.
  */
 public final class TensorEncoder {
-  private static final int PANELS_PER_GROUP = 8;
+  private static final int ROWS_PER_GROUP = 128;
   private static final int CHUNK_BYTES = 1 << 20;
 
   private final LaneGroup group;
   private final int chunkBytes;
-  private final Map<Encoding, ScalarQuantizer> quantizers = new EnumMap<>(Encoding.class);
+  private final Map<Encoding, ScalarQuantizer> scalarQuantizers = new EnumMap<>(Encoding.class);
+  private final Map<Encoding, TrellisQuantizer> trellisQuantizers = new EnumMap<>(Encoding.class);
   private byte[] chunk = {};
   private int filledBytes;
 
   public TensorEncoder() {
-    this(PANELS_PER_GROUP, CHUNK_BYTES);
+    this(ROWS_PER_GROUP, CHUNK_BYTES);
   }
 
-  TensorEncoder(int panelsPerGroup, int chunkBytes) {
-    this.group = new LaneGroup(panelsPerGroup);
+  TensorEncoder(int rowsPerGroup, int chunkBytes) {
+    this.group = new LaneGroup(rowsPerGroup);
     this.chunkBytes = chunkBytes;
   }
 
@@ -55,7 +56,7 @@ public final class TensorEncoder {
       return;
     }
     for (int row = 0; row < source.shape().rows(); row += group.rowCount()) {
-      group.read(source, row);
+      group.read(source, row, encoding.rowsPerPanel());
       encodeGroup(source, encoding, sink);
     }
     flush(sink);
@@ -69,7 +70,9 @@ public final class TensorEncoder {
       case F32 -> writeFloats(panels);
       case BF16 -> writeBFloats(source, panels);
       case Q8, Q6, Q4 ->
-          quantizers.computeIfAbsent(encoding, ScalarQuantizer::new).encode(group, panels);
+          scalarQuantizers.computeIfAbsent(encoding, ScalarQuantizer::new).encode(group, panels);
+      case T1, T2, T3, T4, T5 ->
+          trellisQuantizers.computeIfAbsent(encoding, TrellisQuantizer::new).encode(group, panels);
     }
     if (filledBytes >= chunkBytes) {
       flush(sink);

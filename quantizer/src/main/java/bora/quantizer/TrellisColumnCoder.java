@@ -1,0 +1,81 @@
+package bora.quantizer;
+
+import bora.formats.encoding.Encoding;
+import bora.formats.encoding.TrellisCode;
+import bora.formats.encoding.TrellisPanel;
+import java.lang.foreign.MemorySegment;
+
+/**
+ * Encodes columns as strings of a trellis encoding. A row counts by the square of its scale, as its
+ * error does in the weights themselves.
+ */
+public final class TrellisColumnCoder implements ColumnCoder {
+  private static final int ROWS = TrellisPanel.ROWS;
+
+  /**
+   * The least weight of a row beside the heaviest of its panel; with less, float32 sums of costs
+   * would lose its errors.
+   */
+  private static final float MIN_WEIGHT = 0x1p-12f;
+
+  private final Encoding encoding;
+  private final int stateBits;
+  private final TrellisSearch search;
+  private final int symbolMask;
+  private final float[] rowScales = new float[ROWS];
+  private final float[] inverseScales = new float[ROWS];
+  private final float[] weights = new float[ROWS];
+  private final float[] normalized = new float[ROWS];
+  private final int[] states = new int[ROWS];
+  private MemorySegment panel = MemorySegment.NULL;
+
+  /** A coder that takes its time: as many state bits as the encoding may have. */
+  public TrellisColumnCoder(Encoding encoding) {
+    this(encoding, TrellisCode.maxStateBits(encoding));
+  }
+
+  /**
+   * @param stateBits four more than the encoding's bits up to {@link TrellisCode#maxStateBits}; two
+   *     less are four times as fast
+   */
+  public TrellisColumnCoder(Encoding encoding, int stateBits) {
+    this.encoding = encoding;
+    this.stateBits = stateBits;
+    this.search = new TrellisSearch(encoding, stateBits);
+    this.symbolMask = (1 << encoding.codeBits()) - 1;
+  }
+
+  @Override
+  public Encoding encoding() {
+    return encoding;
+  }
+
+  @Override
+  public void begin(MemorySegment newPanel, int columns, float[] newRowScales) {
+    panel = newPanel;
+    TrellisPanel.writeHeader(panel, newRowScales, stateBits);
+    float largest = 0;
+    for (int row = 0; row < ROWS; row++) {
+      rowScales[row] = newRowScales[row];
+      inverseScales[row] = rowScales[row] == 0 ? 0 : 1 / rowScales[row];
+      largest = Math.max(largest, rowScales[row]);
+    }
+    for (int row = 0; row < ROWS; row++) {
+      float relative = largest == 0 ? 0 : rowScales[row] / largest;
+      weights[row] = rowScales[row] == 0 ? 0 : Math.max(relative * relative, MIN_WEIGHT);
+    }
+  }
+
+  @Override
+  public void encodeColumn(float[] targets, int column, float[] decoded) {
+    for (int row = 0; row < ROWS; row++) {
+      normalized[row] = targets[row] * inverseScales[row];
+    }
+    search.search(normalized, weights, states);
+    for (int row = 0; row < ROWS; row++) {
+      decoded[row] = search.value(states[row]) * rowScales[row];
+      states[row] &= symbolMask;
+    }
+    TrellisPanel.packColumn(encoding, panel, column, states);
+  }
+}
