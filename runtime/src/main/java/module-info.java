@@ -3,6 +3,9 @@
  * module sees.
  */
 module bora.runtime {
-  requires bora.formats;
+  requires transitive bora.formats;
   requires jdk.incubator.vector;
+
+  exports bora.runtime;
+  exports bora.runtime.memory;
 }

@@ -3,6 +3,9 @@
  * converter, so that it cannot share their mistakes.
  */
 module bora.verifier {
-  requires bora.formats;
-  requires bora.runtime;
+  requires transitive bora.formats;
+  requires transitive bora.runtime;
+  requires transitive com.fasterxml.jackson.databind;
+
+  exports bora.verifier;
 }

@@ -1,7 +1,8 @@
 /**
- * The stages in their order, each from immutable artifacts and options to one artifact.
+ * The stages in order, checkpoint to verified pack: conversion of a plan, verification set-up, the
+ * whole build. Each takes immutable artifacts and makes one. The command line above this package
+ * holds no logic of its own.
  *
- * <p>A stage refuses a stale input and leaves nothing half-written. What the user types is read in
- * {@code bora.converter.cli}.
+ * <p>Start with {@link bora.converter.Build}.
  */
 package bora.converter;

@@ -1,7 +1,6 @@
 package bora.converter.cli;
 
-import java.io.IOException;
-import java.io.InputStream;
+import bora.converter.ToolVersion;
 import java.io.PrintWriter;
 import java.nio.charset.StandardCharsets;
 import picocli.CommandLine;
@@ -10,10 +9,36 @@ import picocli.CommandLine.Command;
 /** The {@code bora} command: finds the subcommand and turns its outcome into an exit code. */
 @Command(
     name = "bora",
-    description = "Converts, quantizes, verifies and runs Mistral and Mixtral checkpoints.",
+    header = "Turns Mistral and Mixtral checkpoints into small, fast, proven packs.",
+    description = {
+      "",
+      "A pack is one memory-mapped file with every expert in an encoding of its own.",
+      "`bora build` goes from a checkpoint to a verified pack; the other commands are its steps.",
+      ""
+    },
+    footer = {
+      "",
+      "Examples:",
+      "  bora build Mixtral-8x7B-v0.1 -o mixtral.bora      convert and verify",
+      "  bora estimate mixtral-8x7b-v0.1                   what GPU memory it needs",
+      "  bora inspect mixtral.bora --check                 what is in it, and is it whole",
+      "",
+      "Exit codes: 0 done, 1 a verification or gate failed, 2 wrong usage, 3 bad input,",
+      "70 a defect of bora's. Results go to standard output, all else to standard error."
+    },
     mixinStandardHelpOptions = true,
     synopsisSubcommandLabel = "COMMAND",
-    versionProvider = Main.Version.class)
+    versionProvider = Main.Version.class,
+    subcommands = {
+      BuildCommand.class,
+      InspectCommand.class,
+      PlanCommand.class,
+      ConvertCommand.class,
+      VerifyCommand.class,
+      EstimateCommand.class,
+      GenerateCommand.class,
+      BenchCommand.class
+    })
 public final class Main implements Runnable {
   @CommandLine.Spec private CommandLine.Model.CommandSpec spec;
 
@@ -32,7 +57,12 @@ public final class Main implements Runnable {
    * @return the exit code: 0 done, 1 a verification failed, 2 wrong usage, 3 bad input, 70 a defect
    */
   static int run(PrintWriter out, PrintWriter err, String... args) {
-    return new CommandLine(new Main()).setOut(out).setErr(err).execute(args);
+    return new CommandLine(new Main())
+        .setOut(out)
+        .setErr(err)
+        .setCaseInsensitiveEnumValuesAllowed(true)
+        .setExecutionExceptionHandler(new Failure())
+        .execute(args);
   }
 
   @Override
@@ -40,13 +70,11 @@ public final class Main implements Runnable {
     throw new CommandLine.ParameterException(spec.commandLine(), "missing command");
   }
 
-  /** Reads the version that the build wrote. */
+  /** Says what the build wrote. */
   static final class Version implements CommandLine.IVersionProvider {
     @Override
-    public String[] getVersion() throws IOException {
-      try (InputStream in = Main.class.getResourceAsStream("version.txt")) {
-        return new String[] {new String(in.readAllBytes(), StandardCharsets.UTF_8).strip()};
-      }
+    public String[] getVersion() {
+      return new String[] {"bora " + ToolVersion.current()};
     }
   }
 }

@@ -19,6 +19,9 @@ import java.util.TreeMap;
  * asks for, with their shapes, in a float type. Holds its files open until closed.
  */
 public final class Checkpoint implements AutoCloseable {
+  /** The name of the config in a checkpoint's directory. */
+  public static final String CONFIG_FILE = "config.json";
+
   private final CheckpointDirectory layout;
   private final ModelConfig config;
   private final List<SafetensorsFile> shards;

@@ -32,6 +32,15 @@ public record TensorKey(int layer, TensorRole role, int expert) {
     return new TensorKey(layer, role, expert);
   }
 
+  /** For scripts: {@code embedding}, {@code layers.3.q}, {@code layers.3.experts.5.w1}. */
+  public String id() {
+    return switch (role.scope()) {
+      case MODEL -> role.id();
+      case LAYER -> "layers." + layer + "." + role.id();
+      case EXPERT -> "layers." + layer + ".experts." + expert + "." + role.id();
+    };
+  }
+
   /** For people: {@code embedding}, {@code layer 3 q}, {@code layer 3 expert 5 w1}. */
   @Override
   public String toString() {

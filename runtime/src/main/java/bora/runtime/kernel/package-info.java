@@ -2,6 +2,10 @@
  * The arithmetic of the runtime: a scalar kernel defines each result, a vector kernel is tested
  * equal to it at every vector width.
  *
+ * <p>Start with {@link bora.runtime.kernel.Kernels}. The vector kernels are one source for three
+ * widths: the width is a constant of the process, and a panel of 16 rows is one, two or four
+ * vectors side by side. Read {@link bora.runtime.kernel.Q4Kernels} before changing a hot loop.
+ *
  * <p>Not exported. Only these kernels see {@code jdk.incubator.vector}.
  */
 package bora.runtime.kernel;

@@ -1,0 +1,104 @@
+package bora.converter;
+
+import bora.formats.ProgressListener;
+import bora.formats.checkpoint.Checkpoint;
+import bora.formats.pack.PackReader;
+import bora.runtime.ForwardObserver;
+import bora.runtime.Model;
+import bora.runtime.RuntimeOptions;
+import bora.runtime.Sampling;
+import bora.runtime.Session;
+import bora.runtime.TokenSampler;
+import bora.verifier.ComputedReference;
+import bora.verifier.Gate;
+import bora.verifier.Reference;
+import bora.verifier.ReferenceModel;
+import bora.verifier.RuntimeCandidate;
+import bora.verifier.Verification;
+import bora.verifier.VerificationOptions;
+import bora.verifier.VerificationReport;
+import bora.verifier.WeightSource;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+
+/** What {@code bora build} and {@code bora verify} share: a pack held against a reference. */
+public final class Build {
+  /** The recorded reference that a checkpoint's directory may hold. */
+  public static final String REFERENCE_FILE = "reference.safetensors";
+
+  /** Few and short: the naive model is slow, and grows with the checkpoint. */
+  private static final int SAMPLED_WINDOWS = 2;
+
+  private static final int SAMPLED_WINDOW_TOKENS = 32;
+  private static final long SAMPLING_SEED = 1;
+
+  private Build() {}
+
+  /** The reference to verify a checkpoint's pack against where none was named. */
+  public static Optional<Path> recordedReference(Path checkpoint) {
+    Path file = checkpoint.resolve(REFERENCE_FILE);
+    return Files.isRegularFile(file) ? Optional.of(file) : Optional.empty();
+  }
+
+  /**
+   * Holds a pack, whose integrity the caller has checked, against a reference.
+   *
+   * @param gate empty for the default of the pack's encodings
+   * @param positions hears the positions run
+   */
+  public static VerificationReport verify(
+      PackReader pack,
+      Model model,
+      Reference reference,
+      Optional<Path> gate,
+      ProgressListener positions)
+      throws IOException {
+    Gate limits = gate.isPresent() ? Gate.read(gate.get()) : Gate.defaultFor(pack);
+    return Verification.run(
+        new RuntimeCandidate(model, pack),
+        reference,
+        limits,
+        VerificationOptions.defaults(),
+        positions);
+  }
+
+  /**
+   * The naive model of a checkpoint over windows that the pack itself draws, since a checkpoint
+   * alone has no text: tokens as the model would write them.
+   *
+   * @param tensors hears of every tensor that the naive model uses
+   */
+  public static ComputedReference sampledReference(
+      Checkpoint checkpoint, Model model, ProgressListener tensors) {
+    List<int[]> windows = new ArrayList<>();
+    for (int window = 0; window < SAMPLED_WINDOWS; window++) {
+      windows.add(sampleWindow(model, SAMPLING_SEED + window));
+    }
+    return new ComputedReference(
+        new ReferenceModel(WeightSource.of(checkpoint)),
+        windows,
+        Path.of("tokens drawn by the pack"),
+        SAMPLED_WINDOWS,
+        tensors);
+  }
+
+  private static int[] sampleWindow(Model model, long seed) {
+    int[] window = new int[SAMPLED_WINDOW_TOKENS];
+    window[0] = model.config().bosTokenId().orElse(0);
+    Session session = model.newSession(window.length);
+    TokenSampler sampler = new TokenSampler(new Sampling.Temperature(1, seed));
+    for (int i = 1; i < window.length; i++) {
+      window[i] = sampler.next(session.decode(window[i - 1], ForwardObserver.NONE));
+    }
+    return window;
+  }
+
+  /** A pack ready to run. */
+  public static Model open(PackReader pack) {
+    return Model.open(pack, RuntimeOptions.defaults());
+  }
+}

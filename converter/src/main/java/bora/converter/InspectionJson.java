@@ -1,0 +1,109 @@
+package bora.converter;
+
+import bora.formats.checkpoint.Checkpoint;
+import bora.formats.checkpoint.SourceTensor;
+import bora.formats.json.ModelConfigJson;
+import bora.formats.json.StrictJson;
+import bora.formats.model.ModelConfig;
+import bora.formats.model.TensorKey;
+import bora.formats.pack.PackAttachment;
+import bora.formats.pack.PackEntry;
+import bora.formats.pack.PackManifest;
+import bora.formats.pack.PackReader;
+import bora.formats.pack.Provenance;
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+
+/** What {@code bora inspect --json} says of packs, checkpoints and configs. */
+public final class InspectionJson {
+  private InspectionJson() {}
+
+  /** A config alone. */
+  public static ObjectNode ofConfig(ModelConfig config) {
+    ObjectNode root = StrictJson.newObject();
+    root.set("config", ModelConfigJson.write(config));
+    root.putObject("parameters")
+        .put("total", config.parameterCount())
+        .put("active", config.activeParameterCount());
+    return root;
+  }
+
+  public static ObjectNode ofPack(PackReader pack) {
+    PackManifest manifest = pack.manifest();
+    ObjectNode root = StrictJson.newObject();
+    root.putObject("format").put("major", manifest.major()).put("minor", manifest.minor());
+    root.setAll(ofConfig(pack.config()));
+    root.put("bytes", pack.byteSize());
+    root.put("weightBytes", manifest.weightBytes());
+    root.put("bitsPerWeight", manifest.bitsPerWeight());
+    ArrayNode tensors = root.putArray("tensors");
+    manifest.entries().values().forEach(entry -> putEntry(tensors.addObject(), entry));
+    Provenance provenance = manifest.provenance();
+    putSources(root, provenance);
+    ArrayNode attachments = root.putArray("attachments");
+    for (PackAttachment attachment : manifest.attachments().values()) {
+      attachments
+          .addObject()
+          .put("name", attachment.name())
+          .put("offset", attachment.range().offsetBytes())
+          .put("bytes", attachment.range().lengthBytes())
+          .put("crc32c", attachment.checksum().crc32c())
+          .put("sha256", attachment.checksum().sha256());
+    }
+    root.putObject("provenance")
+        .put("tool", "bora " + provenance.toolVersion())
+        .put("checkpoint", provenance.checkpoint())
+        .put("plan", provenance.planName())
+        .put("planSha256", provenance.planSha256())
+        .put("calibration", provenance.calibrationSha256().orElse(null));
+    return root;
+  }
+
+  private static void putEntry(ObjectNode node, PackEntry entry) {
+    node.put("key", entry.key().id());
+    ModelConfigJson.putKey(node, entry.key());
+    node.put("encoding", entry.encoding().jsonName());
+    entry.shape().dimensions().forEach(node.putArray("shape")::add);
+    node.put("offset", entry.range().offsetBytes());
+    node.put("bytes", entry.range().lengthBytes());
+    node.put("crc32c", entry.checksum().crc32c());
+    node.put("sha256", entry.checksum().sha256());
+  }
+
+  private static void putSources(ObjectNode root, Provenance provenance) {
+    ArrayNode sources = root.putArray("sources");
+    for (Provenance.Source source : provenance.sources()) {
+      sources
+          .addObject()
+          .put("name", source.name())
+          .put("bytes", source.bytes())
+          .put("sha256", source.sha256());
+    }
+  }
+
+  public static ObjectNode ofCheckpoint(Checkpoint checkpoint) throws IOException {
+    ObjectNode root = ofConfig(checkpoint.config());
+    root.put("fingerprint", checkpoint.fingerprint());
+    ArrayNode tensors = root.putArray("tensors");
+    for (TensorKey key : checkpoint.config().tensors().keySet()) {
+      SourceTensor tensor = checkpoint.tensor(key);
+      ObjectNode node = tensors.addObject().put("key", key.id());
+      ModelConfigJson.putKey(node, key);
+      node.put("dtype", tensor.dtype().name());
+      tensor.shape().dimensions().forEach(node.putArray("shape")::add);
+      node.put("bytes", tensor.byteSize());
+      node.put("file", String.valueOf(tensor.file().getFileName()));
+    }
+    ArrayNode sources = root.putArray("sources");
+    for (Path source : checkpoint.sourceFiles()) {
+      sources
+          .addObject()
+          .put("name", String.valueOf(source.getFileName()))
+          .put("bytes", Files.size(source));
+    }
+    return root;
+  }
+}

@@ -1,0 +1,42 @@
+package bora.converter.cli;
+
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.io.UncheckedIOException;
+import java.nio.file.AccessDeniedException;
+import java.nio.file.FileSystemException;
+import java.nio.file.NoSuchFileException;
+import picocli.CommandLine;
+
+/** Turns an exception into a message and an exit code: input's fault, or a defect of bora's. */
+final class Failure implements CommandLine.IExecutionExceptionHandler {
+  @Override
+  public int handleExecutionException(
+      Exception exception, CommandLine commandLine, CommandLine.ParseResult parsed) {
+    PrintWriter err = commandLine.getErr();
+    switch (exception) {
+      case IOException io -> err.println("bora: " + message(io));
+      case UncheckedIOException unchecked -> err.println("bora: " + message(unchecked.getCause()));
+      default -> {
+        err.println("bora: this is a defect of bora's; please report it with what follows");
+        exception.printStackTrace(err);
+        return ExitCode.DEFECT;
+      }
+    }
+    return ExitCode.BAD_INPUT;
+  }
+
+  /** File system exceptions say only the file where the system gave no reason. */
+  private static String message(IOException io) {
+    if (io instanceof FileSystemException failed && failed.getReason() == null) {
+      String reason =
+          switch (failed) {
+            case NoSuchFileException _ -> "no such file or directory";
+            case AccessDeniedException _ -> "permission denied";
+            default -> failed.getClass().getSimpleName();
+          };
+      return failed.getFile() + ": " + reason;
+    }
+    return io.getMessage();
+  }
+}

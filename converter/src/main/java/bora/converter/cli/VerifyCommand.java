@@ -1,0 +1,140 @@
+package bora.converter.cli;
+
+import bora.converter.Build;
+import bora.formats.checkpoint.Checkpoint;
+import bora.formats.pack.PackReader;
+import bora.runtime.Model;
+import bora.verifier.ComputedReference;
+import bora.verifier.Reference;
+import bora.verifier.ReferenceModel;
+import bora.verifier.ReferenceSource;
+import bora.verifier.RuntimeCandidate;
+import bora.verifier.VerificationReport;
+import bora.verifier.WeightSource;
+import bora.verifier.WindowsProtocol;
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.nio.file.Path;
+import java.util.concurrent.Callable;
+import picocli.CommandLine;
+import picocli.CommandLine.ArgGroup;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+
+/** {@code bora verify}: does a pack compute what the reference computes? */
+@Command(
+    name = "verify",
+    header = "Proves that a pack computes what a reference computes.",
+    description = {
+      "",
+      "Checks every byte of the pack, runs it by prefill and by decode, compares logits, hidden",
+      "states and router choices, and holds each metric against a gate. Exit code 1 when one"
+          + " fails.",
+      "docs/verification.md defines the metrics, the gates and what a reference is.",
+      ""
+    },
+    mixinStandardHelpOptions = true)
+final class VerifyCommand implements Callable<Integer> {
+  @CommandLine.Spec private CommandLine.Model.CommandSpec spec;
+
+  @Parameters(paramLabel = "PACK", description = "the pack to verify")
+  private Path packFile;
+
+  @ArgGroup(multiplicity = "1")
+  private ReferenceChoice choice;
+
+  @Option(
+      names = "--windows",
+      paramLabel = "N",
+      defaultValue = "4",
+      description = "most windows of the tokens; default ${DEFAULT-VALUE}")
+  private int windows;
+
+  @Option(
+      names = "--window",
+      paramLabel = "T",
+      defaultValue = "512",
+      description = "tokens of a window; default ${DEFAULT-VALUE}")
+  private int window;
+
+  @Mixin private VerificationOutput output;
+
+  /** What the pack is compared with. */
+  static final class ReferenceChoice {
+    @Option(
+        names = "--reference",
+        paramLabel = "REF.safetensors",
+        required = true,
+        description = "outputs or windows that another implementation recorded")
+    Path recorded;
+
+    @ArgGroup(exclusive = false)
+    Computed computed;
+  }
+
+  /** A reference that is computed now. */
+  static final class Computed {
+    @Option(
+        names = "--against",
+        paramLabel = "MODEL",
+        required = true,
+        description =
+            "a checkpoint, computed by the naive reference model, or another pack, run as this one")
+    Path model;
+
+    @Option(
+        names = "--tokens",
+        paramLabel = "FILE",
+        required = true,
+        description = "token ids, as a JSON list or separated by white space, BOS in front")
+    Path tokens;
+  }
+
+  @Override
+  public Integer call() throws IOException {
+    Usage.require(spec, windows >= 1, "--windows: expected at least 1, found " + windows);
+    Usage.require(
+        spec,
+        window >= WindowsProtocol.MIN_WINDOW_TOKENS,
+        "--window: expected at least " + WindowsProtocol.MIN_WINDOW_TOKENS + ", found " + window);
+    output.requireWritable();
+    PrintWriter err = spec.commandLine().getErr();
+    try (PackReader pack = PackReader.open(packFile);
+        Model model = Build.open(pack)) {
+      VerificationReport report = verify(pack, model, err);
+      return output.publish(report, pack.path(), spec.commandLine().getOut(), err);
+    }
+  }
+
+  private VerificationReport verify(PackReader pack, Model model, PrintWriter err)
+      throws IOException {
+    if (choice.recorded != null) {
+      try (Reference reference = Reference.open(choice.recorded)) {
+        return output.verify(pack, model, reference, err);
+      }
+    }
+    Path against = choice.computed.model;
+    if (PackReader.isPack(against)) {
+      try (PackReader other = PackReader.open(against);
+          Model otherModel = Build.open(other)) {
+        ReferenceSource source = ReferenceSource.of(new RuntimeCandidate(otherModel, other));
+        return verifyComputed(pack, model, source, err);
+      }
+    }
+    try (Checkpoint checkpoint = Checkpoint.open(against)) {
+      return verifyComputed(pack, model, new ReferenceModel(WeightSource.of(checkpoint)), err);
+    }
+  }
+
+  private VerificationReport verifyComputed(
+      PackReader pack, Model model, ReferenceSource source, PrintWriter err) throws IOException {
+    WindowsProtocol protocol = new WindowsProtocol(window, windows);
+    try (Progress progress = Progress.of(err, "computing the reference", -1, "tensors");
+        Reference reference =
+            ComputedReference.ofTokens(source, choice.computed.tokens, protocol, progress)) {
+      return output.verify(pack, model, reference, err);
+    }
+  }
+}

@@ -1,0 +1,62 @@
+package bora.runtime;
+
+import bora.formats.encoding.EncodedTensor;
+import bora.runtime.kernel.Kernels;
+import bora.runtime.kernel.WorkerPool;
+
+/**
+ * The first half of an expert, {@code silu(w1 x) * (w3 x)}, its rows split over the threads. A
+ * thread gates the rows it has just computed.
+ */
+final class GatedProduct implements WorkerPool.RangeTask {
+  private final Kernels kernels;
+  private final WorkerPool pool;
+  private final float[] up;
+
+  private ExpertWeights expert;
+  private float[] x;
+  private int xOffset;
+  private int tokens;
+  private float[] gated;
+
+  /**
+   * @param maxTokens the most tokens of one call
+   */
+  GatedProduct(Kernels kernels, WorkerPool pool, int intermediateSize, int maxTokens) {
+    this.kernels = kernels;
+    this.pool = pool;
+    this.up = new float[Math.multiplyExact(intermediateSize, maxTokens)];
+  }
+
+  /**
+   * Computes the gated activations of some tokens.
+   *
+   * @param x [tokens, hiddenSize] from {@code xOffset}
+   * @param gated receives [tokens, intermediateSize]
+   */
+  void compute(ExpertWeights expert, float[] x, int xOffset, int tokens, float[] gated) {
+    this.expert = expert;
+    this.x = x;
+    this.xOffset = xOffset;
+    this.tokens = tokens;
+    this.gated = gated;
+    pool.forEachRange(MatrixProduct.blockCount(expert.gate()), this);
+  }
+
+  @Override
+  public void run(int blockStart, int blockEnd) {
+    multiply(expert.gate(), blockStart, blockEnd, gated);
+    multiply(expert.up(), blockStart, blockEnd, up);
+    int rows = expert.gate().shape().rows();
+    int rowStart = blockStart * MatrixProduct.ROWS_PER_BLOCK;
+    int rowCount = Math.min(blockEnd * MatrixProduct.ROWS_PER_BLOCK, rows) - rowStart;
+    for (int token = 0; token < tokens; token++) {
+      int offset = token * rows + rowStart;
+      kernels.swiGlu(gated, offset, up, offset, gated, offset, rowCount);
+    }
+  }
+
+  private void multiply(EncodedTensor matrix, int blockStart, int blockEnd, float[] y) {
+    MatrixProduct.multiplyBlocks(kernels, matrix, blockStart, blockEnd, x, xOffset, tokens, y, 0);
+  }
+}

@@ -1,0 +1,95 @@
+package bora.runtime;
+
+import bora.formats.encoding.EncodedTensor;
+import bora.formats.model.ModelConfig;
+import bora.formats.model.TensorKey;
+import bora.formats.pack.PackReader;
+import bora.runtime.kernel.Kernels;
+import bora.runtime.kernel.WorkerPool;
+import java.util.function.Function;
+
+/**
+ * A model ready to run: its weights where they lie in the pack, and the threads that compute. May
+ * be shared between threads; its {@linkplain Session sessions} may not.
+ */
+public final class Model implements AutoCloseable {
+  private final ModelConfig config;
+  private final ModelWeights weights;
+  private final Kernels kernels;
+  private final WorkerPool pool;
+  private final Object turn = new Object();
+  private boolean closed;
+
+  /**
+   * @param tensors gives every tensor of {@link ModelConfig#tensors()}, matrices in native memory
+   */
+  Model(ModelConfig config, Function<TensorKey, EncodedTensor> tensors, RuntimeOptions options) {
+    this.config = config;
+    this.weights = ModelWeights.of(config, tensors);
+    this.kernels =
+        switch (options.kernels()) {
+          case AUTO -> Kernels.preferred();
+          case SCALAR -> Kernels.scalar();
+          case VECTOR -> Kernels.vector();
+        };
+    this.pool = new WorkerPool(options.threads());
+  }
+
+  /**
+   * Opens a model over a pack.
+   *
+   * @param pack stays the caller's, who closes it after the model
+   * @throws UnsupportedOperationException when vector kernels are asked for and cannot run here
+   */
+  public static Model open(PackReader pack, RuntimeOptions options) {
+    return new Model(pack.config(), pack::tensor, options);
+  }
+
+  public ModelConfig config() {
+    return config;
+  }
+
+  /** What computes, for reports: for example {@code vector 512 bits, 2 threads}. */
+  public String kernels() {
+    int threads = pool.threads();
+    return kernels.description() + ", " + threads + (threads == 1 ? " thread" : " threads");
+  }
+
+  /**
+   * Makes an empty session.
+   *
+   * @param contextTokens the most tokens it takes; not limited by {@code maxPositionEmbeddings},
+   *     beyond which a model is merely untrained
+   * @throws IllegalArgumentException when that is no positive number, or too large to hold
+   */
+  public Session newSession(int contextTokens) {
+    return new Session(this, contextTokens, Session.MAX_BATCH);
+  }
+
+  /** Ends the threads, after the step that one of them may be in. Sessions then refuse to run. */
+  @Override
+  public void close() {
+    synchronized (turn) {
+      closed = true;
+      pool.close();
+    }
+  }
+
+  ForwardPass newForwardPass(int contextTokens, int maxBatch) {
+    return new ForwardPass(kernels, pool, config, weights, contextTokens, maxBatch);
+  }
+
+  /** The monitor under which sessions run, since they share the threads. */
+  Object turn() {
+    return turn;
+  }
+
+  /**
+   * @throws IllegalStateException when the model is closed; to be called under {@link #turn}
+   */
+  void checkOpen() {
+    if (closed) {
+      throw new IllegalStateException("the model is closed");
+    }
+  }
+}

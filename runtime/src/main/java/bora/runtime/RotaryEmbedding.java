@@ -1,0 +1,60 @@
+package bora.runtime;
+
+import bora.runtime.kernel.Kernels;
+
+/**
+ * Rotary position embedding in transformers' layout: dimension i of a head turns with dimension i +
+ * headDim/2, by the angle {@code position * theta^(-2i/headDim)} (arXiv:2104.09864, {@code
+ * rotate_half} of transformers' modeling_mistral.py).
+ *
+ * <p>Angles are computed in double for the positions of a batch, not looked up: nothing grows with
+ * the context, and far positions are as accurate as near ones.
+ */
+final class RotaryEmbedding {
+  private final Kernels kernels;
+  private final int headDim;
+  private final int half;
+  private final double[] frequencies;
+  private final float[] cosines;
+  private final float[] sines;
+
+  /**
+   * @param maxTokens the most tokens of one batch
+   */
+  RotaryEmbedding(Kernels kernels, int headDim, double theta, int maxTokens) {
+    this.kernels = kernels;
+    this.headDim = headDim;
+    this.half = headDim / 2;
+    this.frequencies = new double[half];
+    for (int i = 0; i < half; i++) {
+      frequencies[i] = Math.pow(theta, -2.0 * i / headDim);
+    }
+    this.cosines = new float[Math.multiplyExact(maxTokens, half)];
+    this.sines = new float[cosines.length];
+  }
+
+  /** Sets the positions of the batch: {@code firstPosition} and those that follow it. */
+  void setPositions(int firstPosition, int tokens) {
+    for (int token = 0; token < tokens; token++) {
+      for (int i = 0; i < half; i++) {
+        double angle = (firstPosition + token) * frequencies[i];
+        cosines[token * half + i] = (float) Math.cos(angle);
+        sines[token * half + i] = (float) Math.sin(angle);
+      }
+    }
+  }
+
+  /**
+   * Turns all heads of the batch in place.
+   *
+   * @param heads [tokens, headCount, headDim]
+   */
+  void rotate(float[] heads, int headCount, int tokens) {
+    for (int token = 0; token < tokens; token++) {
+      for (int head = 0; head < headCount; head++) {
+        int offset = (token * headCount + head) * headDim;
+        kernels.rotate(heads, offset, cosines, sines, token * half, half);
+      }
+    }
+  }
+}

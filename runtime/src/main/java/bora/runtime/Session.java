@@ -1,0 +1,143 @@
+package bora.runtime;
+
+import bora.formats.model.ModelConfig;
+import java.util.Objects;
+
+/**
+ * One sequence of tokens on its way through a model: its KV cache and scratch memory, all taken
+ * when it is made. A session is for one thread at a time; several sessions of a model may be used
+ * by several threads, whose steps then take turns.
+ *
+ * <p>The cache holds {@code min(contextTokens, slidingWindow + 511)} positions, so for a model with
+ * a sliding window its memory does not grow with the context.
+ */
+public final class Session {
+  /** Tokens of a prefill that go through the layers together. */
+  static final int MAX_BATCH = 512;
+
+  private final Model model;
+  private final ModelConfig config;
+  private final int contextTokens;
+  private final int maxBatch;
+  private final ForwardPass pass;
+  private int position;
+
+  Session(Model model, int contextTokens, int maxBatch) {
+    if (contextTokens < 1) {
+      throw new IllegalArgumentException(
+          "context: expected at least 1 token, found " + contextTokens);
+    }
+    this.model = model;
+    this.config = model.config();
+    this.contextTokens = contextTokens;
+    this.maxBatch = Math.min(maxBatch, contextTokens);
+    this.pass = model.newForwardPass(contextTokens, this.maxBatch);
+  }
+
+  /** The position of the next token: how many have been run. */
+  public int position() {
+    return position;
+  }
+
+  /** The most tokens this session takes until it is reset. */
+  public int contextTokens() {
+    return contextTokens;
+  }
+
+  /** Forgets all tokens. Imposed routing stays. */
+  public void reset() {
+    position = 0;
+  }
+
+  /**
+   * Lets another source choose the experts from now on; {@link RoutingSource#ROUTER} gives the
+   * choice back to the model. Without effect on a dense model.
+   */
+  public void imposeRouting(RoutingSource source) {
+    pass.imposeRouting(Objects.requireNonNull(source, "source"));
+  }
+
+  /**
+   * Runs tokens in batches, each sorted by expert. When the observer throws, {@link #position} says
+   * how many tokens have been run, and the session can go on from there.
+   *
+   * @param tokens at least one
+   * @param observer hears every position
+   * @return the logits after the last token, {@code vocabSize} values, the caller's to keep
+   * @throws IllegalArgumentException when there is no token, or one outside the vocabulary
+   * @throws IllegalStateException when they exceed the session's context, or the model is closed;
+   *     nothing has been run
+   */
+  public float[] prefill(int[] tokens, ForwardObserver observer) {
+    if (tokens.length == 0) {
+      throw new IllegalArgumentException("prefill: expected at least 1 token, found none");
+    }
+    for (int token : tokens) {
+      checkToken(token);
+    }
+    checkContext(tokens.length);
+    float[] logits = null;
+    for (int start = 0; start < tokens.length; start += maxBatch) {
+      int count = Math.min(maxBatch, tokens.length - start);
+      boolean last = start + count == tokens.length;
+      synchronized (model.turn()) {
+        model.checkOpen();
+        pass.runBatch(tokens, start, count, position, observer);
+        if (observer.wantsLogits()) {
+          logits = pass.tellLogits(position, count, observer);
+        } else if (last) {
+          logits = pass.logits(count - 1);
+        }
+        position += count;
+      }
+    }
+    return logits;
+  }
+
+  /**
+   * Runs one token, by kernels and a feed-forward of its own: what generation does after the
+   * prompt.
+   *
+   * @return the logits after it, {@code vocabSize} values, the caller's to keep; the only memory
+   *     that this takes
+   * @throws IllegalArgumentException when the token is outside the vocabulary
+   * @throws IllegalStateException when it exceeds the session's context, or the model is closed
+   */
+  public float[] decode(int token, ForwardObserver observer) {
+    checkToken(token);
+    checkContext(1);
+    synchronized (model.turn()) {
+      model.checkOpen();
+      pass.runToken(token, position, observer);
+      float[] logits = pass.logits(0);
+      if (observer.wantsLogits()) {
+        observer.logits(position, logits, 0);
+      }
+      position++;
+      return logits;
+    }
+  }
+
+  private void checkToken(int token) {
+    if (token < 0 || token >= config.vocabSize()) {
+      throw new IllegalArgumentException(
+          "token: expected 0 to "
+              + (config.vocabSize() - 1)
+              + " for a vocabulary of "
+              + config.vocabSize()
+              + ", found "
+              + token);
+    }
+  }
+
+  private void checkContext(int tokens) {
+    if (tokens > contextTokens - position) {
+      throw new IllegalStateException(
+          "context: expected at most "
+              + contextTokens
+              + " tokens in this session, found "
+              + ((long) position + tokens)
+              + "; ask for a session with a longer context");
+    }
+  }
+}

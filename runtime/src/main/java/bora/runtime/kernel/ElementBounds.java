@@ -1,0 +1,45 @@
+package bora.runtime.kernel;
+
+import java.util.Objects;
+
+/** The one check of the arguments of the kernels on plain arrays. */
+final class ElementBounds {
+  private ElementBounds() {}
+
+  static void check(float[] values, int offset, int length) {
+    Objects.checkFromIndexSize(offset, length, values.length);
+  }
+
+  static void checkPair(float[] a, int aOffset, float[] b, int bOffset, int length) {
+    check(a, aOffset, length);
+    check(b, bOffset, length);
+  }
+
+  static void checkRmsNorm(
+      float[] x, int xOffset, float[] weight, float[] y, int yOffset, int length) {
+    check(x, xOffset, length);
+    check(weight, 0, length);
+    check(y, yOffset, length);
+  }
+
+  static void checkSwiGlu(
+      float[] gate, int gateOffset, float[] up, int upOffset, float[] y, int yOffset, int length) {
+    check(gate, gateOffset, length);
+    check(up, upOffset, length);
+    check(y, yOffset, length);
+  }
+
+  static void checkSoftmax(float[] x, int offset, int length) {
+    check(x, offset, length);
+    if (length < 1) {
+      throw new IllegalArgumentException("expected at least 1 logit, found " + length);
+    }
+  }
+
+  static void checkRotate(
+      float[] x, int offset, float[] cos, float[] sin, int tableOffset, int half) {
+    check(x, offset, Math.multiplyExact(2, half));
+    check(cos, tableOffset, half);
+    check(sin, tableOffset, half);
+  }
+}

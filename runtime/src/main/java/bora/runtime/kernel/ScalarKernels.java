@@ -1,0 +1,153 @@
+package bora.runtime.kernel;
+
+import bora.formats.encoding.BlockDecoder;
+import bora.formats.encoding.EncodedTensor;
+import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
+
+/**
+ * The definition of every kernel: weights from the scalar {@link BlockDecoder}, sums in double
+ * precision in ascending order, rounded to float32 once.
+ */
+public final class ScalarKernels implements Kernels {
+  static final ScalarKernels INSTANCE = new ScalarKernels();
+
+  private static final int TILE_COLUMNS = 64;
+
+  private ScalarKernels() {}
+
+  @Override
+  public String description() {
+    return "scalar";
+  }
+
+  @Override
+  public void multiply(
+      EncodedTensor matrix,
+      float[] x,
+      int xOffset,
+      int xStride,
+      int tokens,
+      float[] y,
+      int yOffset,
+      int yStride,
+      int panelStart,
+      int panelEnd) {
+    MultiplyBounds.check(
+        matrix, x, xOffset, xStride, tokens, y, yOffset, yStride, panelStart, panelEnd);
+    int lanes = matrix.encoding().rowsPerPanel();
+    double[] sums = new double[tokens * lanes];
+    for (int panel = panelStart; panel < panelEnd; panel++) {
+      sumPanel(matrix, panel, x, xOffset, xStride, tokens, sums);
+      int rowStart = panel * lanes;
+      int rowCount = Math.min(lanes, matrix.shape().rows() - rowStart);
+      for (int t = 0; t < tokens; t++) {
+        for (int lane = 0; lane < rowCount; lane++) {
+          y[yOffset + t * yStride + rowStart + lane] = (float) sums[t * lanes + lane];
+        }
+      }
+    }
+  }
+
+  private static void sumPanel(
+      EncodedTensor matrix,
+      int panelIndex,
+      float[] x,
+      int xOffset,
+      int xStride,
+      int tokens,
+      double[] sums) {
+    BlockDecoder decoder = matrix.encoding().decoder();
+    MemorySegment panel = matrix.panel(panelIndex);
+    int lanes = matrix.encoding().rowsPerPanel();
+    int columns = matrix.shape().columns();
+    float[] tile = new float[TILE_COLUMNS * lanes];
+    Arrays.fill(sums, 0);
+    for (int columnStart = 0; columnStart < columns; columnStart += TILE_COLUMNS) {
+      int columnCount = Math.min(TILE_COLUMNS, columns - columnStart);
+      decoder.decodeTile(panel, columns, columnStart, columnCount, tile);
+      for (int t = 0; t < tokens; t++) {
+        int xStart = xOffset + t * xStride + columnStart;
+        for (int c = 0; c < columnCount; c++) {
+          double activation = x[xStart + c];
+          for (int lane = 0; lane < lanes; lane++) {
+            sums[t * lanes + lane] += activation * tile[c * lanes + lane];
+          }
+        }
+      }
+    }
+  }
+
+  @Override
+  public float dot(float[] a, int aOffset, float[] b, int bOffset, int length) {
+    ElementBounds.checkPair(a, aOffset, b, bOffset, length);
+    double sum = 0;
+    for (int i = 0; i < length; i++) {
+      sum += (double) a[aOffset + i] * b[bOffset + i];
+    }
+    return (float) sum;
+  }
+
+  @Override
+  public void addScaled(float scale, float[] x, int xOffset, float[] y, int yOffset, int length) {
+    ElementBounds.checkPair(x, xOffset, y, yOffset, length);
+    for (int i = 0; i < length; i++) {
+      y[yOffset + i] = Math.fma(scale, x[xOffset + i], y[yOffset + i]);
+    }
+  }
+
+  @Override
+  public void rmsNorm(
+      float[] x, int xOffset, float[] weight, float epsilon, float[] y, int yOffset, int length) {
+    ElementBounds.checkRmsNorm(x, xOffset, weight, y, yOffset, length);
+    double sumOfSquares = 0;
+    for (int i = 0; i < length; i++) {
+      sumOfSquares += (double) x[xOffset + i] * x[xOffset + i];
+    }
+    float factor = (float) (1 / Math.sqrt(sumOfSquares / length + epsilon));
+    for (int i = 0; i < length; i++) {
+      y[yOffset + i] = weight[i] * (x[xOffset + i] * factor);
+    }
+  }
+
+  @Override
+  public void swiGlu(
+      float[] gate, int gateOffset, float[] up, int upOffset, float[] y, int yOffset, int length) {
+    ElementBounds.checkSwiGlu(gate, gateOffset, up, upOffset, y, yOffset, length);
+    for (int i = 0; i < length; i++) {
+      double g = gate[gateOffset + i];
+      y[yOffset + i] = (float) (g / (1 + Math.exp(-g)) * up[upOffset + i]);
+    }
+  }
+
+  @Override
+  public void softmax(float[] x, int offset, int length) {
+    ElementBounds.checkSoftmax(x, offset, length);
+    float max = x[offset];
+    for (int i = 1; i < length; i++) {
+      max = Math.max(max, x[offset + i]);
+    }
+    double sum = 0;
+    for (int i = 0; i < length; i++) {
+      float power = (float) Math.exp((double) x[offset + i] - max);
+      x[offset + i] = power;
+      sum += power;
+    }
+    for (int i = 0; i < length; i++) {
+      x[offset + i] = (float) (x[offset + i] / sum);
+    }
+  }
+
+  @Override
+  public void rotate(float[] x, int offset, float[] cos, float[] sin, int tableOffset, int half) {
+    ElementBounds.checkRotate(x, offset, cos, sin, tableOffset, half);
+    for (int i = 0; i < half; i++) {
+      float a = x[offset + i];
+      float b = x[offset + half + i];
+      float c = cos[tableOffset + i];
+      float s = sin[tableOffset + i];
+      x[offset + i] = a * c - b * s;
+      x[offset + half + i] = b * c + a * s;
+    }
+  }
+}

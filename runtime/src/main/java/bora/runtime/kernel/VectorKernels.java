@@ -1,0 +1,99 @@
+package bora.runtime.kernel;
+
+import bora.formats.encoding.EncodedTensor;
+import java.lang.ref.Reference;
+
+/**
+ * Kernels on vectors of one width for the whole process. Weights are decoded exactly; only the
+ * order of the sums and their float32 rounding differ from {@link ScalarKernels}. A product is
+ * tested to be within {@code 2^-20} times the sum of its terms' magnitudes up to 14336 columns, and
+ * so the one-token path and the many-token path are within twice that of each other.
+ *
+ * <p>This class checks the arguments; the classes behind it trust them. Where to look: {@link
+ * MatrixByToken} and {@link MatrixByTokens} for the order of the work, {@link Q4Kernels} and its
+ * siblings for the encodings, {@link ElementKernels} for the rest.
+ */
+public final class VectorKernels implements Kernels {
+  private static final VectorKernels INSTANCE = new VectorKernels();
+
+  private VectorKernels() {}
+
+  static VectorKernels instance() {
+    VectorWidth.unsupportedReason()
+        .ifPresent(
+            reason -> {
+              throw new UnsupportedOperationException("no vector kernels: " + reason);
+            });
+    return INSTANCE;
+  }
+
+  @Override
+  public String description() {
+    return "vector " + VectorWidth.bits() + " bits";
+  }
+
+  @Override
+  public void multiply(
+      EncodedTensor matrix,
+      float[] x,
+      int xOffset,
+      int xStride,
+      int tokens,
+      float[] y,
+      int yOffset,
+      int yStride,
+      int panelStart,
+      int panelEnd) {
+    MultiplyBounds.check(
+        matrix, x, xOffset, xStride, tokens, y, yOffset, yStride, panelStart, panelEnd);
+    try {
+      if (tokens == 1) {
+        MatrixByToken.multiply(matrix, x, xOffset, y, yOffset, panelStart, panelEnd);
+      } else {
+        MatrixByTokens.multiply(
+            matrix, x, xOffset, xStride, tokens, y, yOffset, yStride, panelStart, panelEnd);
+      }
+    } finally {
+      // Memory is read by address, so only this keeps an automatic arena from being collected.
+      Reference.reachabilityFence(matrix);
+    }
+  }
+
+  @Override
+  public float dot(float[] a, int aOffset, float[] b, int bOffset, int length) {
+    ElementBounds.checkPair(a, aOffset, b, bOffset, length);
+    return ElementKernels.dot(a, aOffset, b, bOffset, length);
+  }
+
+  @Override
+  public void addScaled(float scale, float[] x, int xOffset, float[] y, int yOffset, int length) {
+    ElementBounds.checkPair(x, xOffset, y, yOffset, length);
+    ElementKernels.addScaled(scale, x, xOffset, y, yOffset, length);
+  }
+
+  @Override
+  public void rmsNorm(
+      float[] x, int xOffset, float[] weight, float epsilon, float[] y, int yOffset, int length) {
+    ElementBounds.checkRmsNorm(x, xOffset, weight, y, yOffset, length);
+    ElementKernels.rmsNorm(x, xOffset, weight, epsilon, y, yOffset, length);
+  }
+
+  @Override
+  public void swiGlu(
+      float[] gate, int gateOffset, float[] up, int upOffset, float[] y, int yOffset, int length) {
+    ElementBounds.checkSwiGlu(gate, gateOffset, up, upOffset, y, yOffset, length);
+    ElementKernels.swiGlu(gate, gateOffset, up, upOffset, y, yOffset, length);
+  }
+
+  @Override
+  public void softmax(float[] x, int offset, int length) {
+    ElementBounds.checkSoftmax(x, offset, length);
+    ElementKernels.softmax(x, offset, length);
+  }
+
+  @Override
+  public void rotate(float[] x, int offset, float[] cos, float[] sin, int tableOffset, int half) {
+    ElementBounds.checkRotate(x, offset, cos, sin, tableOffset, half);
+    ElementKernels.rotate(x, offset, cos, sin, tableOffset, half);
+  }
+}

@@ -1,0 +1,219 @@
+package bora.runtime.kernel;
+
+import java.lang.invoke.MethodHandles;
+import java.lang.invoke.VarHandle;
+import java.util.concurrent.locks.LockSupport;
+
+/**
+ * A fixed number of threads that split loops: the calling thread and {@code threads - 1} daemon
+ * threads. A forward pass has hundreds of short parallel loops a token, so the threads spin for a
+ * while between loops before they park: a loop costs some hundred nanoseconds, not the microseconds
+ * of an executor.
+ *
+ * <p>One thread at a time may use a pool; it need not always be the same. A task must not start a
+ * loop on the pool that runs it.
+ */
+public final class WorkerPool implements AutoCloseable {
+  /** One thread's part of a loop. */
+  @FunctionalInterface
+  public interface RangeTask {
+    /** Does the elements {@code [start, end)}; never called with an empty range. */
+    void run(int start, int end);
+  }
+
+  /** Spins before parking: some tens of microseconds, more than most gaps within a forward pass. */
+  private static final int SPINS_BEFORE_PARK = 2_000;
+
+  private static final VarHandle LOOP_NUMBER;
+  private static final VarHandle FINISHED;
+
+  static {
+    try {
+      MethodHandles.Lookup lookup = MethodHandles.lookup();
+      LOOP_NUMBER = lookup.findVarHandle(WorkerPool.class, "loopNumber", long.class);
+      FINISHED = lookup.findVarHandle(Worker.class, "finishedLoop", long.class);
+    } catch (ReflectiveOperationException e) {
+      throw new ExceptionInInitializerError(e);
+    }
+  }
+
+  private final Worker[] workers;
+
+  // Written by the caller before it raises loopNumber, read by the workers after they saw it.
+  private RangeTask task;
+  private int count;
+  private boolean closed;
+
+  private long loopNumber;
+
+  /**
+   * @param threads at least 1, the calling thread included
+   */
+  public WorkerPool(int threads) {
+    if (threads < 1) {
+      throw new IllegalArgumentException("expected at least 1 thread, found " + threads);
+    }
+    workers = new Worker[threads - 1];
+    for (int i = 0; i < workers.length; i++) {
+      workers[i] = new Worker(i + 1);
+    }
+    for (Worker worker : workers) {
+      worker.thread.start();
+    }
+  }
+
+  /** The number of threads, the calling one included. */
+  public int threads() {
+    return workers.length + 1;
+  }
+
+  /**
+   * Splits {@code [0, count)} into one contiguous range a thread, of sizes that differ by at most
+   * one, and returns when all are done. What a task throws is thrown here, that of the lowest range
+   * first and the others suppressed, after all threads have ended their part.
+   *
+   * @throws IllegalStateException when the pool is closed
+   */
+  public void forEachRange(int count, RangeTask task) {
+    if (closed) {
+      throw new IllegalStateException("the pool is closed");
+    }
+    if (workers.length == 0 || count <= 1) {
+      if (count > 0) {
+        task.run(0, count);
+      }
+      return;
+    }
+    this.task = task;
+    this.count = count;
+    startLoop();
+    Throwable failure = runRange(0);
+    for (Worker worker : workers) {
+      Throwable workerFailure = worker.await(loopNumber);
+      if (failure == null) {
+        failure = workerFailure;
+      } else if (workerFailure != null && !workerFailure.equals(failure)) {
+        failure.addSuppressed(workerFailure);
+      }
+    }
+    this.task = null;
+    rethrow(failure);
+  }
+
+  /** Ends the threads. A second call does nothing. */
+  @Override
+  public void close() {
+    if (closed) {
+      return;
+    }
+    closed = true;
+    startLoop();
+    boolean interrupted = false;
+    for (Worker worker : workers) {
+      while (worker.thread.isAlive()) {
+        try {
+          worker.thread.join();
+        } catch (InterruptedException e) {
+          interrupted = true;
+        }
+      }
+    }
+    if (interrupted) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  private void startLoop() {
+    // Volatile, as is the workers' read of it after they declared themselves parked: one of the two
+    // sees the other, so no wake-up is lost.
+    LOOP_NUMBER.setVolatile(this, loopNumber + 1);
+    for (Worker worker : workers) {
+      if (worker.parked) {
+        LockSupport.unpark(worker.thread);
+      }
+    }
+  }
+
+  private Throwable runRange(int threadIndex) {
+    int threads = threads();
+    int start = (int) ((long) count * threadIndex / threads);
+    int end = (int) ((long) count * (threadIndex + 1) / threads);
+    try {
+      if (start < end) {
+        task.run(start, end);
+      }
+      return null;
+    } catch (Throwable e) {
+      return e;
+    }
+  }
+
+  private static void rethrow(Throwable failure) {
+    switch (failure) {
+      case null -> {}
+      case RuntimeException e -> throw e;
+      case Error e -> throw e;
+      default -> throw new IllegalStateException(failure);
+    }
+  }
+
+  private final class Worker implements Runnable {
+    private final int threadIndex;
+    private final Thread thread;
+
+    private volatile boolean parked;
+
+    // Read by the caller after it saw finishedLoop.
+    private Throwable failure;
+
+    private long finishedLoop;
+
+    Worker(int threadIndex) {
+      this.threadIndex = threadIndex;
+      thread = Thread.ofPlatform().daemon().name("bora-worker-" + threadIndex).unstarted(this);
+    }
+
+    @Override
+    public void run() {
+      for (long loop = 1; ; loop++) {
+        awaitLoop(loop);
+        if (closed) {
+          return;
+        }
+        failure = runRange(threadIndex);
+        FINISHED.setRelease(this, loop);
+      }
+    }
+
+    private void awaitLoop(long loop) {
+      for (int spin = 0; spin < SPINS_BEFORE_PARK; spin++) {
+        if ((long) LOOP_NUMBER.getAcquire(WorkerPool.this) >= loop) {
+          return;
+        }
+        Thread.onSpinWait();
+      }
+      parked = true;
+      while ((long) LOOP_NUMBER.getVolatile(WorkerPool.this) < loop) {
+        LockSupport.park(WorkerPool.this);
+      }
+      parked = false;
+    }
+
+    /**
+     * Waits until this worker has done its part; the caller's turn, so it may yield but not park.
+     */
+    private Throwable await(long loop) {
+      int spin = 0;
+      while ((long) FINISHED.getAcquire(this) < loop) {
+        if (++spin > SPINS_BEFORE_PARK) {
+          Thread.yield();
+        } else {
+          Thread.onSpinWait();
+        }
+      }
+      Throwable result = failure;
+      failure = null;
+      return result;
+    }
+  }
+}

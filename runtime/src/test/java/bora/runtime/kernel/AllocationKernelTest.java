@@ -1,0 +1,110 @@
+package bora.runtime.kernel;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
+import bora.formats.encoding.EncodedTensor;
+import bora.formats.encoding.Encoding;
+import bora.runtime.kernel.RandomMatrix.Content;
+import com.sun.management.ThreadMXBean;
+import java.lang.foreign.Arena;
+import java.lang.management.ManagementFactory;
+import java.time.Duration;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+
+/**
+ * Warm kernels allocate nothing. If they do, the compiler has given up inlining and made vectors
+ * into objects, and they are twenty times slower; see {@link Q4Kernels}.
+ */
+class AllocationKernelTest {
+  /**
+   * Calls that are measured at once; a vector object in a loop would be thousands of bytes a call.
+   */
+  private static final int CALLS = 50;
+
+  /** How long a busy machine may take to compile a kernel; a test that passes ends far sooner. */
+  private static final Duration PATIENCE = Duration.ofSeconds(60);
+
+  private static final Kernels VECTOR = Kernels.vector();
+
+  @ParameterizedTest
+  @EnumSource(Encoding.class)
+  void productsAllocateNothing(Encoding encoding) {
+    int rows = 128;
+    int columns = 512;
+    int panels = encoding.panelCount(rows);
+    try (Arena arena = Arena.ofConfined()) {
+      EncodedTensor matrix = RandomMatrix.of(arena, encoding, rows, columns, Content.RANDOM, 1);
+      float[] x = new float[15 * columns];
+      float[] y = new float[15 * rows];
+      assertAllocatesNothing(
+          () -> VECTOR.multiply(matrix, x, 0, columns, 1, y, 0, rows, 0, panels));
+      assertAllocatesNothing(
+          () -> VECTOR.multiply(matrix, x, 0, columns, 15, y, 0, rows, 0, panels));
+    }
+  }
+
+  /** The kernels on arrays. */
+  enum ElementKernel {
+    DOT {
+      @Override
+      void run(float[] x, float[] y) {
+        y[0] = VECTOR.dot(x, 0, y, 0, 1000);
+      }
+    },
+    ADD_SCALED {
+      @Override
+      void run(float[] x, float[] y) {
+        VECTOR.addScaled(0.5f, x, 0, y, 0, 1000);
+      }
+    },
+    RMS_NORM {
+      @Override
+      void run(float[] x, float[] y) {
+        VECTOR.rmsNorm(x, 0, x, 1e-5f, y, 0, 1000);
+      }
+    },
+    SWI_GLU {
+      @Override
+      void run(float[] x, float[] y) {
+        VECTOR.swiGlu(x, 0, x, 0, y, 0, 1000);
+      }
+    },
+    SOFTMAX {
+      @Override
+      void run(float[] x, float[] y) {
+        VECTOR.softmax(y, 0, 1000);
+      }
+    },
+    ROTATE {
+      @Override
+      void run(float[] x, float[] y) {
+        VECTOR.rotate(y, 0, x, x, 0, 500);
+      }
+    };
+
+    abstract void run(float[] x, float[] y);
+  }
+
+  @ParameterizedTest
+  @EnumSource(ElementKernel.class)
+  void elementKernelsAllocateNothing(ElementKernel kernel) {
+    float[] x = new float[1000];
+    float[] y = new float[1000];
+    assertAllocatesNothing(() -> kernel.run(x, y));
+  }
+
+  private static void assertAllocatesNothing(Runnable call) {
+    ThreadMXBean threads = (ThreadMXBean) ManagementFactory.getThreadMXBean();
+    long deadline = System.nanoTime() + PATIENCE.toNanos();
+    long allocatedBytes;
+    do {
+      long before = threads.getCurrentThreadAllocatedBytes();
+      for (int i = 0; i < CALLS; i++) {
+        call.run();
+      }
+      allocatedBytes = threads.getCurrentThreadAllocatedBytes() - before;
+    } while (allocatedBytes > 0 && System.nanoTime() < deadline);
+    assertEquals(0, allocatedBytes, "bytes in " + CALLS + " calls, after " + PATIENCE);
+  }
+}

@@ -1,0 +1,161 @@
+package bora.runtime.kernel;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.util.Arrays;
+import java.util.Random;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** The kernels on arrays against the definition. */
+class ElementKernelTest {
+  /** Relative to the magnitudes that enter a result; a few roundings of 2^-24 each. */
+  private static final float TOLERANCE = 0x1p-20f;
+
+  private static final int OFFSET = 3;
+
+  private static final Kernels VECTOR = Kernels.vector();
+  private static final Kernels SCALAR = Kernels.scalar();
+
+  @ParameterizedTest
+  @ValueSource(ints = {0, 1, 3, 4, 7, 15, 16, 17, 31, 64, 100, 129, 1000})
+  void sumsAndProductsEqualTheDefinition(int length) {
+    float[] a = gaussian(length, 1);
+    float[] b = gaussian(length, 2);
+    double magnitude = 0;
+    for (int i = 0; i < length; i++) {
+      magnitude += Math.abs(a[OFFSET + i] * b[OFFSET + i]);
+    }
+    assertEquals(
+        SCALAR.dot(a, OFFSET, b, OFFSET, length),
+        VECTOR.dot(a, OFFSET, b, OFFSET, length),
+        TOLERANCE * magnitude);
+
+    float[] expected = b.clone();
+    float[] found = b.clone();
+    SCALAR.addScaled(0.7f, a, OFFSET, expected, OFFSET, length);
+    VECTOR.addScaled(0.7f, a, OFFSET, found, OFFSET, length);
+    assertClose(expected, found, 0);
+
+    SCALAR.swiGlu(a, OFFSET, b, OFFSET, expected, OFFSET, length);
+    VECTOR.swiGlu(a, OFFSET, b, OFFSET, found, OFFSET, length);
+    assertClose(expected, found, TOLERANCE);
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {1, 3, 4, 7, 15, 16, 17, 31, 64, 100, 129, 1000})
+  void normAndSoftmaxEqualTheDefinition(int length) {
+    float[] x = gaussian(length, 1);
+    float[] weight = Arrays.copyOfRange(gaussian(length, 2), OFFSET, OFFSET + length);
+    float[] expected = x.clone();
+    float[] found = x.clone();
+    SCALAR.rmsNorm(x, OFFSET, weight, 1e-5f, expected, OFFSET, length);
+    VECTOR.rmsNorm(found, OFFSET, weight, 1e-5f, found, OFFSET, length);
+    assertClose(expected, found, TOLERANCE);
+
+    float[] logits = x.clone();
+    for (int i = 0; i < length; i++) {
+      logits[OFFSET + i] *= 20;
+    }
+    expected = logits.clone();
+    found = logits.clone();
+    SCALAR.softmax(expected, OFFSET, length);
+    VECTOR.softmax(found, OFFSET, length);
+    float max = Float.NEGATIVE_INFINITY;
+    for (int i = 0; i < length; i++) {
+      max = Math.max(max, logits[OFFSET + i]);
+    }
+    for (int i = 0; i < length; i++) {
+      // An exponent is rounded to float32, which is a relative error of the power.
+      float limit = (4 + max - logits[OFFSET + i]) * 0x1p-23f * expected[OFFSET + i];
+      assertEquals(expected[OFFSET + i], found[OFFSET + i], limit + 1e-37f);
+    }
+    assertEquals(logits[0], found[0]);
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {1, 3, 4, 8, 15, 16, 17, 64})
+  void rotationEqualsTheDefinition(int half) {
+    float[] x = gaussian(2 * half, 1);
+    float[] cos = gaussian(half, 2);
+    float[] sin = gaussian(half, 3);
+    float[] found = x.clone();
+    SCALAR.rotate(x, OFFSET, cos, sin, OFFSET, half);
+    VECTOR.rotate(found, OFFSET, cos, sin, OFFSET, half);
+    assertClose(x, found, 0);
+  }
+
+  @Test
+  void activationHoldsOverTheWholeRange() {
+    int length = 4096;
+    float[] gate = new float[length];
+    float[] up = new float[length];
+    float[] expected = new float[length];
+    float[] found = new float[length];
+    for (int i = 0; i < length; i++) {
+      gate[i] = (i - length / 2) / 16f;
+      up[i] = 1;
+    }
+    SCALAR.swiGlu(gate, 0, up, 0, expected, 0, length);
+    VECTOR.swiGlu(gate, 0, up, 0, found, 0, length);
+    for (int i = 0; i < length; i++) {
+      assertEquals(expected[i], found[i], TOLERANCE * Math.abs(expected[i]) + 1e-34f);
+    }
+  }
+
+  @Test
+  void activationKeepsNaN() {
+    float[] values = new float[64];
+    Arrays.fill(values, Float.NaN);
+    VECTOR.swiGlu(values, 0, values.clone(), 0, values, 0, 64);
+    for (float value : values) {
+      assertTrue(Float.isNaN(value));
+    }
+  }
+
+  @Test
+  void softmaxOfEqualLogitsIsUniform() {
+    float[] x = new float[48];
+    Arrays.fill(x, -1e30f);
+    VECTOR.softmax(x, 0, 48);
+    for (float probability : x) {
+      assertEquals(1 / 48f, probability, 1e-8f);
+    }
+  }
+
+  @Test
+  void refusesRangesOutsideTheArrays() {
+    float[] x = new float[10];
+    for (Kernels kernels : new Kernels[] {SCALAR, VECTOR}) {
+      assertThrows(IndexOutOfBoundsException.class, () -> kernels.dot(x, 1, x, 0, 10));
+      assertThrows(IndexOutOfBoundsException.class, () -> kernels.dot(x, 0, x, 1, 10));
+      assertThrows(IndexOutOfBoundsException.class, () -> kernels.addScaled(1, x, 0, x, -1, 4));
+      assertThrows(
+          IndexOutOfBoundsException.class, () -> kernels.rmsNorm(x, 0, x, 0, new float[9], 0, 10));
+      assertThrows(IndexOutOfBoundsException.class, () -> kernels.swiGlu(x, 0, x, 8, x, 0, 3));
+      assertThrows(IndexOutOfBoundsException.class, () -> kernels.softmax(x, 0, 11));
+      assertThrows(IllegalArgumentException.class, () -> kernels.softmax(x, 0, 0));
+      assertThrows(IndexOutOfBoundsException.class, () -> kernels.rotate(x, 1, x, x, 0, 5));
+    }
+  }
+
+  private static void assertClose(float[] expected, float[] found, float tolerance) {
+    for (int i = 0; i < expected.length; i++) {
+      float limit = tolerance * Math.abs(expected[i]);
+      assertEquals(expected[i], found[i], limit, "at " + i);
+    }
+  }
+
+  /** {@code length} values from {@link #OFFSET} and a few behind that no kernel may change. */
+  private static float[] gaussian(int length, long seed) {
+    Random random = new Random(seed);
+    float[] values = new float[OFFSET + length + 5];
+    for (int i = 0; i < values.length; i++) {
+      values[i] = (float) random.nextGaussian();
+    }
+    return values;
+  }
+}

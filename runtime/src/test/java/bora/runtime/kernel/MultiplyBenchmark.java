@@ -1,0 +1,140 @@
+package bora.runtime.kernel;
+
+import bora.formats.encoding.EncodedTensor;
+import bora.formats.encoding.Encoding;
+import bora.formats.model.TensorShape;
+import bora.runtime.kernel.RandomMatrix.Content;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.concurrent.TimeUnit;
+import jdk.incubator.vector.LongVector;
+import jdk.incubator.vector.VectorOperators;
+import org.openjdk.jmh.annotations.AuxCounters;
+import org.openjdk.jmh.annotations.Benchmark;
+import org.openjdk.jmh.annotations.BenchmarkMode;
+import org.openjdk.jmh.annotations.Fork;
+import org.openjdk.jmh.annotations.Level;
+import org.openjdk.jmh.annotations.Measurement;
+import org.openjdk.jmh.annotations.Mode;
+import org.openjdk.jmh.annotations.OutputTimeUnit;
+import org.openjdk.jmh.annotations.Param;
+import org.openjdk.jmh.annotations.Scope;
+import org.openjdk.jmh.annotations.Setup;
+import org.openjdk.jmh.annotations.State;
+import org.openjdk.jmh.annotations.Warmup;
+
+/**
+ * The speed of products on one thread: gigabytes of stored weights a second with one token, beside
+ * a plain sum of the same bytes, and billions of operations a second with many. The matrices of a
+ * pass are more than caches hold.
+ */
+@State(Scope.Thread)
+@BenchmarkMode(Mode.Throughput)
+@OutputTimeUnit(TimeUnit.SECONDS)
+@Fork(1)
+@Warmup(iterations = 3, time = 2)
+@Measurement(iterations = 3, time = 2)
+public class MultiplyBenchmark {
+  private static final int ROWS = 14336;
+  private static final int COLUMNS = 4096;
+  private static final int TOKENS = 128;
+
+  /**
+   * Rows of a prefill; weights are decoded once for all tokens, so a part of a matrix is enough.
+   */
+  private static final int PREFILL_PANELS = 32;
+
+  private static final long PASS_BYTES = 768L << 20;
+
+  @Param({"F32", "BF16", "Q8", "Q6", "Q4"})
+  private Encoding encoding;
+
+  private final Kernels kernels = Kernels.vector();
+  private final float[] x = new float[TOKENS * COLUMNS];
+  private final float[] y = new float[TOKENS * ROWS];
+  private EncodedTensor[] matrices;
+  private int next;
+
+  /** What JMH prints beside the calls a second. */
+  @State(Scope.Thread)
+  @AuxCounters(AuxCounters.Type.OPERATIONS)
+  public static class Rates {
+    /** 10^9 bytes of stored weights a second. */
+    public double gigabytes;
+
+    /** 10^9 multiplications and additions a second. */
+    public double gigaflops;
+
+    @Setup(Level.Iteration)
+    public void reset() {
+      gigabytes = 0;
+      gigaflops = 0;
+    }
+  }
+
+  @Setup
+  public void fill() {
+    // Each parameter has a process of its own, which ends with its memory.
+    Arena arena = Arena.global();
+    EncodedTensor panel = RandomMatrix.of(arena, encoding, 64, COLUMNS, Content.RANDOM, 1);
+    TensorShape shape = TensorShape.matrix(ROWS, COLUMNS);
+    matrices = new EncodedTensor[(int) Math.ceilDiv(PASS_BYTES, encoding.encodedBytes(shape))];
+    for (int i = 0; i < matrices.length; i++) {
+      MemorySegment bytes = arena.allocate(encoding.encodedBytes(shape), Encoding.ALIGNMENT_BYTES);
+      for (long at = 0; at < bytes.byteSize(); at += panel.bytes().byteSize()) {
+        MemorySegment.copy(panel.bytes(), 0, bytes, at, panel.bytes().byteSize());
+      }
+      matrices[i] = new EncodedTensor(encoding, shape, bytes);
+    }
+    for (int i = 0; i < x.length; i++) {
+      x[i] = (float) Math.sin(i);
+    }
+  }
+
+  private EncodedTensor nextMatrix() {
+    next = (next + 1) % matrices.length;
+    return matrices[next];
+  }
+
+  @Benchmark
+  public float decode(Rates rates) {
+    EncodedTensor matrix = nextMatrix();
+    kernels.multiply(matrix, x, 0, COLUMNS, 1, y, 0, ROWS, 0, encoding.panelCount(ROWS));
+    rates.gigabytes += matrix.bytes().byteSize() * 1e-9;
+    rates.gigaflops += 2e-9 * ROWS * COLUMNS;
+    return y[0];
+  }
+
+  @Benchmark
+  public float prefill(Rates rates) {
+    EncodedTensor matrix = nextMatrix();
+    kernels.multiply(matrix, x, 0, COLUMNS, TOKENS, y, 0, ROWS, 0, PREFILL_PANELS);
+    rates.gigaflops += 2e-9 * PREFILL_PANELS * Lanes.PANEL_ROWS * COLUMNS * TOKENS;
+    return y[0];
+  }
+
+  /** The ceiling of {@link #decode}: every byte read once, next to nothing computed. */
+  @Benchmark
+  public long readAll(Rates rates) {
+    MemorySegment bytes = nextMatrix().bytes();
+    LongVector sum0 = LongVector.zero(LongVector.SPECIES_PREFERRED);
+    LongVector sum1 = sum0;
+    LongVector sum2 = sum0;
+    LongVector sum3 = sum0;
+    int step = sum0.byteSize();
+    long end = bytes.address() + bytes.byteSize() / (4L * step) * (4L * step);
+    for (long at = bytes.address(); at < end; at += 4L * step) {
+      sum0 = sum0.add(load(at));
+      sum1 = sum1.add(load(at + step));
+      sum2 = sum2.add(load(at + 2L * step));
+      sum3 = sum3.add(load(at + 3L * step));
+    }
+    rates.gigabytes += bytes.byteSize() * 1e-9;
+    return sum0.add(sum1).add(sum2.add(sum3)).reduceLanes(VectorOperators.ADD);
+  }
+
+  private static LongVector load(long address) {
+    return LongVector.fromMemorySegment(
+        LongVector.SPECIES_PREFERRED, Lanes.MEMORY, address, Lanes.LITTLE_ENDIAN);
+  }
+}

@@ -1,0 +1,286 @@
+package bora.runtime.kernel;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import bora.formats.encoding.EncodedTensor;
+import bora.formats.encoding.Encoding;
+import bora.formats.model.TensorShape;
+import bora.runtime.kernel.RandomMatrix.Content;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
+import java.util.Random;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/** Products by vectors against products by the definition, at sizes that fit no tile. */
+class MultiplyKernelTest {
+  /**
+   * Error allowed, relative to the sum of the magnitudes of a product's terms. No chain of float32
+   * additions has more than 256 links here, each off by 2^-25 of the sum so far on average and with
+   * either sign.
+   */
+  private static final double TOLERANCE = 0x1p-20;
+
+  private static final int[] ROWS = {1, 3, 15, 16, 17, 31, 33, 64, 100};
+  private static final int[] COLUMNS = {1, 2, 31, 63, 64, 65, 100, 127, 192, 256, 300};
+  private static final int[] TOKENS = {1, 2, 3, 7, 8, 9, 17};
+
+  private static final float UNTOUCHED = -12345;
+
+  private static final Kernels VECTOR = Kernels.vector();
+
+  static Stream<Arguments> encodingsAndRows() {
+    return Stream.of(Encoding.values())
+        .flatMap(encoding -> Arrays.stream(ROWS).mapToObj(rows -> Arguments.of(encoding, rows)));
+  }
+
+  @ParameterizedTest
+  @MethodSource("encodingsAndRows")
+  void equalsTheDefinitionAtAwkwardSizes(Encoding encoding, int rows) {
+    for (int columns : COLUMNS) {
+      assertEqualsTheDefinition(encoding, rows, columns, Content.RANDOM, TOKENS);
+    }
+  }
+
+  @ParameterizedTest
+  @MethodSource("encodingsAndRows")
+  void equalsTheDefinitionWithExtremeCodesAndScales(Encoding encoding, int rows) {
+    for (Content content : Content.values()) {
+      assertEqualsTheDefinition(encoding, rows, 129, content, 1, 2);
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource(Encoding.class)
+  void equalsTheDefinitionBeyondOneBlockOfTokens(Encoding encoding) {
+    assertEqualsTheDefinition(encoding, 40, 520, Content.RANDOM, 263);
+  }
+
+  @ParameterizedTest
+  @EnumSource(Encoding.class)
+  void equalsTheDefinitionAtTheWidthOfAModel(Encoding encoding) {
+    assertEqualsTheDefinition(encoding, 17, 14336, Content.RANDOM, 1, 2);
+  }
+
+  private static void assertEqualsTheDefinition(
+      Encoding encoding, int rows, int columns, Content content, int... tokenCounts) {
+    try (Arena arena = Arena.ofConfined()) {
+      EncodedTensor matrix =
+          RandomMatrix.of(arena, encoding, rows, columns, content, 31L * rows + columns);
+      for (int tokens : tokenCounts) {
+        assertEqualsTheDefinition(matrix, tokens);
+      }
+    }
+  }
+
+  private static void assertEqualsTheDefinition(EncodedTensor matrix, int tokens) {
+    int rows = matrix.shape().rows();
+    int columns = matrix.shape().columns();
+    int panels = matrix.encoding().panelCount(rows);
+    int xStride = columns + 3;
+    int yStride = rows + 5;
+    float[] x = gaussian(2 + tokens * xStride, 17);
+    float[] expected = new float[1 + tokens * yStride];
+    Arrays.fill(expected, UNTOUCHED);
+    float[] found = expected.clone();
+    Kernels.scalar().multiply(matrix, x, 2, xStride, tokens, expected, 1, yStride, 0, panels);
+    // In two calls, to find that panels do not depend on each other.
+    int cut = panels / 3;
+    VECTOR.multiply(matrix, x, 2, xStride, tokens, found, 1, yStride, 0, cut);
+    VECTOR.multiply(matrix, x, 2, xStride, tokens, found, 1, yStride, cut, panels);
+
+    float[] row = new float[columns];
+    for (int r = 0; r < rows; r++) {
+      matrix.decodeRow(r, row, 0);
+      for (int t = 0; t < tokens; t++) {
+        int i = 1 + t * yStride + r;
+        double limit = TOLERANCE * sumOfMagnitudes(row, x, 2 + t * xStride);
+        assertEquals(expected[i], found[i], limit, () -> matrix.encoding() + " " + matrix.shape());
+      }
+    }
+    for (int i = 0; i < found.length; i++) {
+      if (i == 0 || (i - 1) % yStride >= rows) {
+        assertEquals(UNTOUCHED, found[i], "written beside the result, at " + i);
+      }
+    }
+  }
+
+  private static double sumOfMagnitudes(float[] row, float[] x, int offset) {
+    double sum = 0;
+    for (int c = 0; c < row.length; c++) {
+      sum += Math.abs((double) row[c] * x[offset + c]);
+    }
+    return sum;
+  }
+
+  @ParameterizedTest
+  @EnumSource(Encoding.class)
+  void decodesTilesBitForBit(Encoding encoding) {
+    for (int columns : new int[] {1, 63, 64, 65, 255, 256, 257, 600}) {
+      for (Content content : Content.values()) {
+        try (Arena arena = Arena.ofConfined()) {
+          EncodedTensor matrix = RandomMatrix.of(arena, encoding, 37, columns, content, columns);
+          for (int panel = 0; panel < 3; panel++) {
+            assertDecodesPanel(matrix, panel);
+          }
+        }
+      }
+    }
+  }
+
+  private static void assertDecodesPanel(EncodedTensor matrix, int panel) {
+    KernelScratch scratch = KernelScratch.ofThread();
+    int columns = matrix.shape().columns();
+    for (int start = 0; start < columns; start += MatrixByTokens.TILE_COLUMNS) {
+      int count = Math.min(MatrixByTokens.TILE_COLUMNS, columns - start);
+      float[] expected = new float[count * Lanes.PANEL_ROWS];
+      matrix.encoding().decoder().decodeTile(matrix.panel(panel), columns, start, count, expected);
+      int tilePanel = MatrixByTokens.TILE_PANELS - 1;
+      MatrixByTokens.decodeTile(matrix, panel, start, count, scratch, tilePanel);
+      int offset = tilePanel * MatrixByTokens.TILE_COLUMNS * Lanes.PANEL_ROWS;
+      assertArrayEquals(
+          bits(expected), bits(Arrays.copyOfRange(scratch.tile, offset, offset + expected.length)));
+    }
+  }
+
+  private static int[] bits(float[] values) {
+    int[] bits = new int[values.length];
+    for (int i = 0; i < bits.length; i++) {
+      bits[i] = Float.floatToRawIntBits(values[i]);
+    }
+    return bits;
+  }
+
+  @ParameterizedTest
+  @EnumSource(Encoding.class)
+  void aTokenDependsNeitherOnItsNeighboursNorOnThePanelsOfACall(Encoding encoding) {
+    int rows = 83;
+    int columns = 333;
+    int panels = encoding.panelCount(rows);
+    try (Arena arena = Arena.ofConfined()) {
+      EncodedTensor matrix = RandomMatrix.of(arena, encoding, rows, columns, Content.RANDOM, 3);
+      float[] x = gaussian(150 * columns, 4);
+      float[] together = new float[150 * rows];
+      VECTOR.multiply(matrix, x, 0, columns, 150, together, 0, rows, 0, panels);
+      float[] apart = new float[150 * rows];
+      for (int t = 0; t < 150; t += 3) {
+        for (int panel = 0; panel < panels; panel++) {
+          VECTOR.multiply(
+              matrix, x, t * columns, columns, 3, apart, t * rows, rows, panel, panel + 1);
+        }
+      }
+      assertArrayEquals(bits(together), bits(apart));
+
+      float[] single = new float[rows];
+      VECTOR.multiply(matrix, x, 0, columns, 1, single, 0, rows, 0, panels);
+      float[] singleByPanel = new float[rows];
+      for (int panel = 0; panel < panels; panel++) {
+        VECTOR.multiply(matrix, x, 0, columns, 1, singleByPanel, 0, rows, panel, panel + 1);
+      }
+      assertArrayEquals(bits(single), bits(singleByPanel));
+    }
+  }
+
+  @Test
+  void refusesWhatItCannotReadOrWrite() {
+    try (Arena arena = Arena.ofConfined()) {
+      EncodedTensor matrix = RandomMatrix.of(arena, Encoding.Q4, 33, 70, Content.RANDOM, 1);
+      float[] x = new float[140];
+      float[] y = new float[66];
+      for (Kernels kernels : new Kernels[] {Kernels.scalar(), VECTOR}) {
+        refuses(IndexOutOfBoundsException.class, kernels, matrix, x, 0, 70, 2, y, 0, 33, 0, 4);
+        refuses(IndexOutOfBoundsException.class, kernels, matrix, x, 0, 70, 2, y, 0, 33, -1, 3);
+        refuses(IndexOutOfBoundsException.class, kernels, matrix, x, 0, 70, 2, y, 0, 33, 2, 1);
+        refuses(IndexOutOfBoundsException.class, kernels, matrix, x, 1, 70, 2, y, 0, 33, 0, 3);
+        refuses(IndexOutOfBoundsException.class, kernels, matrix, x, -1, 70, 2, y, 0, 33, 0, 3);
+        refuses(IndexOutOfBoundsException.class, kernels, matrix, x, 0, 71, 2, y, 0, 33, 0, 3);
+        refuses(IndexOutOfBoundsException.class, kernels, matrix, x, 0, 70, 2, y, 1, 33, 0, 3);
+        refuses(IndexOutOfBoundsException.class, kernels, matrix, x, 0, 70, 2, y, 0, 34, 0, 3);
+        refuses(
+            IndexOutOfBoundsException.class,
+            kernels,
+            matrix,
+            x,
+            0,
+            Integer.MAX_VALUE,
+            2,
+            y,
+            0,
+            33,
+            0,
+            3);
+        refuses(IllegalArgumentException.class, kernels, matrix, x, 0, 69, 2, y, 0, 33, 0, 3);
+        refuses(IllegalArgumentException.class, kernels, matrix, x, 0, 70, 2, y, 0, 32, 0, 3);
+        refuses(IllegalArgumentException.class, kernels, matrix, x, 0, 70, 0, y, 0, 33, 0, 3);
+      }
+      assertArrayEquals(new float[66], y);
+    }
+  }
+
+  private static void refuses(
+      Class<? extends Exception> type,
+      Kernels kernels,
+      EncodedTensor matrix,
+      float[] x,
+      int xOffset,
+      int xStride,
+      int tokens,
+      float[] y,
+      int yOffset,
+      int yStride,
+      int panelStart,
+      int panelEnd) {
+    assertThrows(
+        type,
+        () ->
+            kernels.multiply(
+                matrix, x, xOffset, xStride, tokens, y, yOffset, yStride, panelStart, panelEnd));
+  }
+
+  @Test
+  void refusesVectorsHeapMemoryAndClosedMemory() {
+    float[] x = new float[64];
+    float[] y = new float[16];
+    TensorShape shape = TensorShape.matrix(16, 64);
+    long bytes = Encoding.F32.encodedBytes(shape);
+    EncodedTensor onHeap =
+        new EncodedTensor(Encoding.F32, shape, MemorySegment.ofArray(new byte[(int) bytes]));
+    assertThrows(
+        IllegalArgumentException.class, () -> VECTOR.multiply(onHeap, x, 0, 64, 1, y, 0, 16, 0, 1));
+    EncodedTensor closed;
+    try (Arena arena = Arena.ofConfined()) {
+      closed = new EncodedTensor(Encoding.F32, shape, arena.allocate(bytes, 64));
+      EncodedTensor vector =
+          new EncodedTensor(Encoding.F32, TensorShape.vector(64), arena.allocate(256, 64));
+      assertThrows(
+          IllegalArgumentException.class,
+          () -> VECTOR.multiply(vector, x, 0, 64, 1, y, 0, 16, 0, 1));
+    }
+    assertThrows(
+        IllegalStateException.class, () -> VECTOR.multiply(closed, x, 0, 64, 1, y, 0, 16, 0, 1));
+  }
+
+  @Test
+  void saysItsWidth() {
+    String requested = System.getProperty(VectorWidth.PROPERTY);
+    assertEquals("vector " + 32 * Lanes.COUNT + " bits", VECTOR.description());
+    assertTrue(requested == null || VECTOR.description().contains(requested));
+  }
+
+  private static float[] gaussian(int length, long seed) {
+    Random random = new Random(seed);
+    float[] values = new float[length];
+    for (int i = 0; i < length; i++) {
+      values[i] = (float) random.nextGaussian();
+    }
+    return values;
+  }
+}
