@@ -9,6 +9,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import bora.formats.CorruptFileException;
 import bora.formats.ProgressListener;
 import bora.formats.model.ModelConfig;
+import bora.verifier.report.ReportJson;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -151,7 +152,7 @@ final class ComparisonTest {
           new TornCandidate(weights, nearTieMargin, new ArrayList<>()),
           reference,
           Gate.exact(),
-          new VerificationOptions(nearTieMargin, 100),
+          new VerificationOptions(nearTieMargin, 100, 100),
           ProgressListener.NONE);
     }
   }

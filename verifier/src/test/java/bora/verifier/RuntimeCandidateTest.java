@@ -103,7 +103,7 @@ final class RuntimeCandidateTest {
             candidate,
             reference,
             Gate.defaultFor(candidate.pack()),
-            new VerificationOptions(VerificationOptions.DEFAULT_NEAR_TIE_MARGIN, 100),
+            new VerificationOptions(VerificationOptions.DEFAULT_NEAR_TIE_MARGIN, 100, 100),
             ProgressListener.NONE);
     assertEquals(List.of(), MutationTest.failed(report), report.metrics()::toString);
     assertTrue(report.candidate().containsKey("weightsSha256"));
