@@ -30,11 +30,15 @@ final class ForcedRouting {
    * Runs a sequence again where it has flips and positions are left.
    *
    * @param outputs what the candidate made of it by its own choices
+   * @param settled choices that it followed already
    * @return what it made of it by the reference's; empty when it was not run
    */
   Optional<SequenceOutputs> add(
-      SequenceOutputs reference, SequenceOutputs outputs, PositionRange scored) throws IOException {
-    if (positionsLeft <= 0 || !hasFlips(reference, outputs)) {
+      SequenceOutputs reference,
+      SequenceOutputs outputs,
+      ImposedRouting settled,
+      PositionRange scored) throws IOException {
+    if (positionsLeft <= 0 || !hasFlips(reference, outputs, settled)) {
       return Optional.empty();
     }
     positionsLeft -= reference.tokens().length;
@@ -50,21 +54,21 @@ final class ForcedRouting {
     return Optional.of(forced);
   }
 
-  private boolean hasFlips(SequenceOutputs reference, SequenceOutputs outputs) {
+  private boolean hasFlips(
+      SequenceOutputs reference, SequenceOutputs outputs, ImposedRouting settled) {
     int expertsPerToken = candidate.config().expertsPerToken();
-    return IntStream.range(0, reference.routerLogits().size())
-        .anyMatch(
-            layer ->
-                IntStream.range(0, reference.tokens().length)
-                    .anyMatch(
-                        position ->
-                            !RouterChoice.of(
-                                    reference.routerLogits().get(layer), position, expertsPerToken)
-                                .sameExperts(
-                                    RouterChoice.of(
-                                        outputs.routerLogits().get(layer),
-                                        position,
-                                        expertsPerToken))));
+    for (int layer = 0; layer < reference.routerLogits().size(); layer++) {
+      PositionValues expected = reference.routerLogits().get(layer);
+      PositionValues found = outputs.routerLogits().get(layer);
+      for (int position = 0; position < expected.positions(); position++) {
+        RouterChoice choice = RouterChoice.of(expected, position, expertsPerToken);
+        if (!choice.sameExperts(RouterChoice.of(found, position, expertsPerToken))
+            && !settled.imposes(layer, position)) {
+          return true;
+        }
+      }
+    }
+    return false;
   }
 
   /** Adds to each layer's result what it is under the reference's choices. */

@@ -90,7 +90,7 @@ public final class Verification {
     layersKnown |= !reference.hidden().isEmpty() || !reference.routerLogits().isEmpty();
     logits.add(reference, prefill, scored);
     layers.add(reference, prefill);
-    forced.add(reference, prefill, scored).ifPresent(this::heard);
+    forced.add(reference, prefill, settled.routing(), scored).ifPresent(this::heard);
     compareDecode(prefill, settled.routing());
   }
 

@@ -116,7 +116,8 @@ final class ComparisonTest {
     public SequenceOutputs prefill(int[] tokens, Set<LayerOutput> wanted, ImposedRouting imposed)
         throws IOException {
       heard.add(imposed);
-      SequenceOutputs right = NaiveCandidate.run(new ReferenceModel(weights), tokens, wanted);
+      SequenceOutputs right =
+          NaiveCandidate.run(new ReferenceModel(weights), tokens, EnumSet.allOf(LayerOutput.class));
       List<PositionValues> routers = new ArrayList<>(right.routerLogits());
       routers.set(1, new PositionValues(routers.get(1).width(), routers.get(1).values().clone()));
       int[] ranking = Ranking.largest(routers.get(1), 3, 3);

@@ -36,7 +36,7 @@ final class EncodingMap {
     page.element(
         "p",
         "Bits of each weight, scales not counted; an expert whose matrices differ shows gate / up /"
-            + " down. Darker is finer.",
+            + " down. The stronger the colour, the finer.",
         "class",
         "note");
     page.start("div", "class", "wide").start("table", "class", "heat");

@@ -58,7 +58,7 @@
       grid: { color: colour("--line") },
       ticks: chart.logarithmic
         ? { maxTicksLimit: 7, callback: (tick) => (Math.abs(Math.log10(tick) % 1) < 1e-9 ? tick.toExponential(0) : null) }
-        : { maxTicksLimit: 6, callback: short },
+        : { maxTicksLimit: 6, includeBounds: !stack, callback: short },
     };
     return new Chart(document.getElementById(chart.id), {
       type: chart.shape === "lines" ? "line" : "bar",
