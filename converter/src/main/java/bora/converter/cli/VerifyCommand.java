@@ -15,6 +15,7 @@ import bora.verifier.WindowsProtocol;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Path;
+import java.util.Optional;
 import java.util.concurrent.Callable;
 import picocli.CommandLine;
 import picocli.CommandLine.ArgGroup;
@@ -104,7 +105,7 @@ final class VerifyCommand implements Callable<Integer> {
     try (PackReader pack = PackReader.open(packFile);
         Model model = Build.open(pack)) {
       VerificationReport report = verify(pack, model, err);
-      return output.publish(report, pack.path(), spec.commandLine().getOut(), err);
+      return output.publish(report, pack, spec.commandLine().getOut(), err);
     }
   }
 
@@ -112,7 +113,7 @@ final class VerifyCommand implements Callable<Integer> {
       throws IOException {
     if (choice.recorded != null) {
       try (Reference reference = Reference.open(choice.recorded)) {
-        return output.verify(pack, model, reference, err);
+        return output.verify(pack, model, reference, Optional.empty(), err);
       }
     }
     Path against = choice.computed.model;
@@ -120,21 +121,27 @@ final class VerifyCommand implements Callable<Integer> {
       try (PackReader other = PackReader.open(against);
           Model otherModel = Build.open(other)) {
         ReferenceSource source = ReferenceSource.of(new RuntimeCandidate(otherModel, other));
-        return verifyComputed(pack, model, source, err);
+        return verifyComputed(pack, model, source, Optional.empty(), err);
       }
     }
     try (Checkpoint checkpoint = Checkpoint.open(against)) {
-      return verifyComputed(pack, model, new ReferenceModel(WeightSource.of(checkpoint)), err);
+      ReferenceSource source = new ReferenceModel(WeightSource.of(checkpoint));
+      return verifyComputed(pack, model, source, Optional.of(checkpoint), err);
     }
   }
 
   private VerificationReport verifyComputed(
-      PackReader pack, Model model, ReferenceSource source, PrintWriter err) throws IOException {
+      PackReader pack,
+      Model model,
+      ReferenceSource source,
+      Optional<Checkpoint> checkpoint,
+      PrintWriter err)
+      throws IOException {
     WindowsProtocol protocol = new WindowsProtocol(window, windows);
     try (Progress progress = Progress.of(err, "computing the reference", -1, "tensors");
         Reference reference =
             ComputedReference.ofTokens(source, choice.computed.tokens, protocol, progress)) {
-      return output.verify(pack, model, reference, err);
+      return output.verify(pack, model, reference, checkpoint, err);
     }
   }
 }
