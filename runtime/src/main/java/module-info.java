@@ -4,7 +4,6 @@
  */
 module bora.runtime {
   requires transitive bora.formats;
-  requires ai.djl.api;
   requires ai.djl.tokenizers;
   requires jdk.incubator.vector;
 

@@ -1,6 +1,5 @@
 package bora.runtime.text;
 
-import ai.djl.engine.EngineException;
 import ai.djl.huggingface.tokenizers.jni.TokenizersLibrary;
 import bora.formats.CorruptFileException;
 import java.io.IOException;
@@ -31,15 +30,20 @@ final class NativeTokenizer implements AutoCloseable {
       TokenizersLibrary.LIB.disableTruncation(handle);
       TokenizersLibrary.LIB.disablePadding(handle);
       return new NativeTokenizer(handle);
-    } catch (EngineException e) {
+    } catch (RuntimeException e) {
+      // Of the library's errors none but a content that it does not accept can occur here.
       throw new CorruptFileException(file, "no tokenizer: " + e.getMessage(), e);
     }
   }
 
-  /** The tokens of a text, none added at its ends. */
-  synchronized int[] encode(String text) {
+  /**
+   * The tokens of a text.
+   *
+   * @param frame whether to add what the tokenizer's own template puts around a text
+   */
+  synchronized int[] encode(String text, boolean frame) {
     checkOpen();
-    long encoding = TokenizersLibrary.LIB.encode(handle, text, false);
+    long encoding = TokenizersLibrary.LIB.encode(handle, text, frame);
     try {
       return Arrays.stream(TokenizersLibrary.LIB.getTokenIds(encoding))
           .mapToInt(Math::toIntExact)

@@ -14,9 +14,9 @@ import java.util.Map;
 
 /**
  * Writes a SentencePiece BPE model as the {@code tokenizer.json} that the native library reads, the
- * way transformers does it (v4.57 {@code convert_slow_tokenizer.py}, {@code generate_merges} and
- * {@code LlamaConverter}): the merges, which SentencePiece does not store, are all splits of a
- * piece into two pieces, by falling score.
+ * way transformers 4.36, which wrote Mistral's, does it ({@code convert_slow_tokenizer.py}: {@code
+ * SentencePieceExtractor} and {@code LlamaConverter}): the merges, which SentencePiece does not
+ * store, are all splits of a piece into two pieces, by falling score.
  */
 final class SentencePieceConversion {
   /** What SentencePiece writes for a space. */
@@ -45,7 +45,8 @@ final class SentencePieceConversion {
       normalizers.addObject().put("type", "Prepend").put("prepend", SPACE);
     }
     putReplace(normalizers.addObject(), " ", SPACE);
-    root.putNull("pre_tokenizer").putNull("post_processor");
+    root.putNull("pre_tokenizer");
+    putTemplate(root, model);
     putDecoder(root, model.addDummyPrefix());
     putModel(root.putObject("model"), model, ids);
     return new String(StrictJson.toBytes(root), StandardCharsets.UTF_8);
@@ -75,6 +76,26 @@ final class SentencePieceConversion {
     step.put("content", content);
   }
 
+  /** A prompt begins with BOS; no other token is put around a text. */
+  private static void putTemplate(ObjectNode root, SentencePieceModel model) {
+    if (model.bos().isEmpty()) {
+      root.putNull("post_processor");
+      return;
+    }
+    int id = model.bos().getAsInt();
+    String bos = model.pieces().get(id).text();
+    ObjectNode template = root.putObject("post_processor").put("type", "TemplateProcessing");
+    ArrayNode single = template.putArray("single");
+    single.addObject().putObject("SpecialToken").put("id", bos).put("type_id", 0);
+    single.addObject().putObject("Sequence").put("id", "A").put("type_id", 0);
+    ArrayNode pair = template.putArray("pair");
+    pair.addAll(single.deepCopy());
+    pair.addObject().putObject("Sequence").put("id", "B").put("type_id", 1);
+    ObjectNode special = template.putObject("special_tokens").putObject(bos).put("id", bos);
+    special.putArray("ids").add(id);
+    special.putArray("tokens").add(bos);
+  }
+
   private static void putDecoder(ObjectNode root, boolean stripPrefix) {
     ArrayNode decoders = root.putObject("decoder").put("type", "Sequence").putArray("decoders");
     putReplace(decoders.addObject(), SPACE, " ");
@@ -101,17 +122,9 @@ final class SentencePieceConversion {
     }
   }
 
-  private record Merge(String left, String right, float score) {
-    int leftLength() {
-      return left.codePointCount(0, left.length());
-    }
+  private record Merge(String left, String right, float score) {}
 
-    int rightLength() {
-      return right.codePointCount(0, right.length());
-    }
-  }
-
-  /** By falling score, then falling length of the left part; equals in the order of the ids. */
+  /** By falling score; equals by the ids of the whole, of the left and of the right part. */
   private static List<Merge> merges(SentencePieceModel model, Map<String, Integer> ids) {
     List<Merge> merges = new ArrayList<>();
     for (SentencePieceModel.Piece piece : model.pieces()) {
@@ -130,11 +143,7 @@ final class SentencePieceConversion {
               .thenComparing(split -> ids.get(split.right())));
       merges.addAll(splits);
     }
-    merges.sort(
-        Comparator.comparing(Merge::score)
-            .thenComparing(Merge::leftLength)
-            .thenComparing(Merge::rightLength)
-            .reversed());
+    merges.sort(Comparator.comparing(Merge::score).reversed());
     return merges;
   }
 }

@@ -5,15 +5,17 @@ import java.nio.ByteBuffer;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.OptionalInt;
 
 /**
  * What a SentencePiece {@code tokenizer.model} says, as far as a BPE tokenizer needs it. The fields
  * are those of {@code sentencepiece_model.proto}.
  *
  * @param pieces in the order of their ids
+ * @param bos the id of the piece that begins a text, where there is one
  * @param addDummyPrefix whether a text gets a space in front
  */
-record SentencePieceModel(List<Piece> pieces, boolean addDummyPrefix) {
+record SentencePieceModel(List<Piece> pieces, OptionalInt bos, boolean addDummyPrefix) {
   private static final int BPE = 2;
 
   /** One entry of the vocabulary; merges of a higher score are done first. */
@@ -35,7 +37,7 @@ record SentencePieceModel(List<Piece> pieces, boolean addDummyPrefix) {
    */
   static SentencePieceModel parse(Path file, byte[] bytes) throws CorruptFileException {
     List<Piece> pieces = new ArrayList<>();
-    Trainer trainer = new Trainer(1, false);
+    Trainer trainer = new Trainer(1, false, 1);
     Normalizer normalizer = new Normalizer(false, true, true);
     ProtobufFields fields = new ProtobufFields(file, ByteBuffer.wrap(bytes));
     for (int field = fields.next(); field != 0; field = fields.next()) {
@@ -56,10 +58,16 @@ record SentencePieceModel(List<Piece> pieces, boolean addDummyPrefix) {
         file,
         !normalizer.changesCharacters() && !normalizer.removesExtraSpaces(),
         "normalization: expected `identity` with spaces kept, found another");
-    return new SentencePieceModel(List.copyOf(pieces), normalizer.addDummyPrefix());
+    long bosId = trainer.bosId();
+    boolean hasBos =
+        bosId >= 0 && bosId < pieces.size() && pieces.get((int) bosId).type() == Type.CONTROL;
+    return new SentencePieceModel(
+        List.copyOf(pieces),
+        hasBos ? OptionalInt.of((int) bosId) : OptionalInt.empty(),
+        normalizer.addDummyPrefix());
   }
 
-  private record Trainer(long modelType, boolean byteFallback) {}
+  private record Trainer(long modelType, boolean byteFallback, long bosId) {}
 
   private record Normalizer(
       boolean changesCharacters, boolean addDummyPrefix, boolean removesExtraSpaces) {}
@@ -88,14 +96,16 @@ record SentencePieceModel(List<Piece> pieces, boolean addDummyPrefix) {
   private static Trainer trainer(ProtobufFields fields) throws CorruptFileException {
     long modelType = 1;
     boolean byteFallback = false;
+    long bosId = 1;
     for (int field = fields.next(); field != 0; field = fields.next()) {
       switch (field) {
         case 3 -> modelType = fields.integer();
         case 35 -> byteFallback = fields.integer() != 0;
+        case 41 -> bosId = fields.integer();
         default -> {}
       }
     }
-    return new Trainer(modelType, byteFallback);
+    return new Trainer(modelType, byteFallback, bosId);
   }
 
   private static Normalizer normalizer(ProtobufFields fields) throws CorruptFileException {

@@ -71,7 +71,15 @@ public final class Tokenizer implements AutoCloseable {
    * special token, {@code </s>} say, becomes that token.
    */
   public int[] encode(String text) {
-    return tokenizer.encode(text);
+    return tokenizer.encode(text, false);
+  }
+
+  /**
+   * The tokens of a text that a model is to continue: those of {@link #encode} with what the
+   * tokenizer itself puts in front, for Mistral's BOS.
+   */
+  public int[] encodePrompt(String text) {
+    return tokenizer.encode(text, true);
   }
 
   /**
