@@ -10,14 +10,8 @@ import java.util.Arrays;
  * row are zero.
  */
 final class LaneGroup {
-  /** Keeps the rows of a power-of-two width out of each other's cache sets. */
-  private static final int ROW_PADDING = 16;
-
-  /** Rows that are transposed at once. */
-  private static final int ROWS_AT_ONCE = 16;
-
   private final int maxRows;
-  private float[] rows = {};
+  private float[][] rows = new float[PanelRows.COUNT][0];
   private float[] values = {};
   private int rowCount;
   private int rowsPerPanel;
@@ -38,21 +32,19 @@ final class LaneGroup {
    */
   void read(WeightSource source, int firstRow, int newRowsPerPanel) throws IOException {
     rowsPerPanel = newRowsPerPanel;
+    int panels = Math.max(1, maxRows / rowsPerPanel);
     int count =
-        Math.min(
-            source.shape().rows() - firstRow,
-            Math.multiplyExact(Math.max(1, maxRows / rowsPerPanel), rowsPerPanel));
+        Math.min(source.shape().rows() - firstRow, Math.multiplyExact(panels, rowsPerPanel));
     resize(count, source.shape().columns());
-    int stride = Math.addExact(columns, ROW_PADDING);
-    for (int row = 0; row < lanes; row += ROWS_AT_ONCE) {
-      int rowsHere = Math.clamp(rowCount - row, 0, ROWS_AT_ONCE);
+    for (int row = 0; row < lanes; row += PanelRows.COUNT) {
+      int rowsHere = Math.clamp(rowCount - row, 0, PanelRows.COUNT);
       for (int lane = 0; lane < rowsHere; lane++) {
-        source.readRows(firstRow + row + lane, 1, rows, lane * stride);
+        source.readRows(firstRow + row + lane, 1, rows[lane], 0);
       }
-      for (int lane = rowsHere; lane < ROWS_AT_ONCE; lane++) {
-        Arrays.fill(rows, lane * stride, lane * stride + columns, 0);
+      for (int lane = rowsHere; lane < PanelRows.COUNT; lane++) {
+        Arrays.fill(rows[lane], 0);
       }
-      transpose(stride, row);
+      PanelRows.transpose(rows, columns, values, row, lanes);
     }
   }
 
@@ -60,22 +52,12 @@ final class LaneGroup {
     rowCount = newRowCount;
     columns = newColumns;
     lanes = Math.ceilDiv(rowCount, rowsPerPanel) * rowsPerPanel;
-    int rowsLength = Math.multiplyExact(ROWS_AT_ONCE, Math.addExact(newColumns, ROW_PADDING));
     int valuesLength = Math.multiplyExact(lanes, newColumns);
-    if (rows.length < rowsLength) {
-      rows = new float[rowsLength];
+    if (rows[0].length < newColumns) {
+      rows = new float[PanelRows.COUNT][newColumns];
     }
     if (values.length < valuesLength) {
       values = new float[valuesLength];
-    }
-  }
-
-  private void transpose(int stride, int firstLane) {
-    for (int column = 0; column < columns; column++) {
-      int target = column * lanes + firstLane;
-      for (int lane = 0; lane < ROWS_AT_ONCE; lane++) {
-        values[target + lane] = rows[lane * stride + column];
-      }
     }
   }
 

@@ -6,17 +6,12 @@ import bora.formats.encoding.TrellisPanel;
 import java.lang.foreign.MemorySegment;
 
 /**
- * Encodes columns as strings of a trellis encoding. A row counts by the square of its scale, as its
- * error does in the weights themselves.
+ * Encodes columns as strings of a trellis encoding. The errors of a row count in units of its
+ * scale, so a string does not depend on powers of two that were moved between rows and other
+ * matrices.
  */
 public final class TrellisColumnCoder implements ColumnCoder {
   private static final int ROWS = TrellisPanel.ROWS;
-
-  /**
-   * The least weight of a row beside the heaviest of its panel; with less, float32 sums of costs
-   * would lose its errors.
-   */
-  private static final float MIN_WEIGHT = 0x1p-12f;
 
   private final Encoding encoding;
   private final int stateBits;
@@ -53,16 +48,13 @@ public final class TrellisColumnCoder implements ColumnCoder {
   @Override
   public void begin(MemorySegment newPanel, int columns, float[] newRowScales) {
     panel = newPanel;
+    panel.fill((byte) 0);
     TrellisPanel.writeHeader(panel, newRowScales, stateBits);
-    float largest = 0;
     for (int row = 0; row < ROWS; row++) {
+      boolean zero = newRowScales[row] == 0;
       rowScales[row] = newRowScales[row];
-      inverseScales[row] = rowScales[row] == 0 ? 0 : 1 / rowScales[row];
-      largest = Math.max(largest, rowScales[row]);
-    }
-    for (int row = 0; row < ROWS; row++) {
-      float relative = largest == 0 ? 0 : rowScales[row] / largest;
-      weights[row] = rowScales[row] == 0 ? 0 : Math.max(relative * relative, MIN_WEIGHT);
+      inverseScales[row] = zero ? 0 : 1 / rowScales[row];
+      weights[row] = zero ? 0 : 1;
     }
   }
 

@@ -27,7 +27,7 @@ final class TrellisQuantizer {
   /**
    * Encodes a group.
    *
-   * @param panels receives the group's panels, one after the other; all zero before
+   * @param panels receives the group's panels, one after the other
    */
   void encode(LaneGroup group, MemorySegment panels) {
     long panelBytes = encoding.panelBytes(group.columns());
