@@ -11,6 +11,12 @@ import java.lang.foreign.MemorySegment;
  * matrices.
  */
 public final class TrellisColumnCoder implements ColumnCoder {
+  /**
+   * A compromise: 12 instead of 10 save 0.1 to 0.2 dB of the error, 3 to 5 %, in four times as
+   * long.
+   */
+  public static final int USUAL_STATE_BITS = 10;
+
   private static final int ROWS = TrellisPanel.ROWS;
 
   private final Encoding encoding;
@@ -24,9 +30,9 @@ public final class TrellisColumnCoder implements ColumnCoder {
   private final int[] states = new int[ROWS];
   private MemorySegment panel = MemorySegment.NULL;
 
-  /** A coder that takes its time: as many state bits as the encoding may have. */
+  /** A coder of {@link #USUAL_STATE_BITS}, or as many as the encoding may have. */
   public TrellisColumnCoder(Encoding encoding) {
-    this(encoding, TrellisCode.maxStateBits(encoding));
+    this(encoding, Math.min(USUAL_STATE_BITS, TrellisCode.maxStateBits(encoding)));
   }
 
   /**
