@@ -4,11 +4,15 @@ import bora.converter.Build;
 import bora.formats.checkpoint.Checkpoint;
 import bora.formats.pack.PackReader;
 import bora.runtime.Model;
+import bora.runtime.text.TextTokens;
+import bora.runtime.text.Tokenizer;
+import bora.runtime.text.TokenizerFiles;
 import bora.verifier.ComputedReference;
 import bora.verifier.Reference;
 import bora.verifier.ReferenceModel;
 import bora.verifier.ReferenceSource;
 import bora.verifier.RuntimeCandidate;
+import bora.verifier.TokenIds;
 import bora.verifier.VerificationReport;
 import bora.verifier.WeightSource;
 import bora.verifier.WindowsProtocol;
@@ -85,12 +89,29 @@ final class VerifyCommand implements Callable<Integer> {
             "a checkpoint, computed by the naive reference model, or another pack, run as this one")
     Path model;
 
+    @ArgGroup(multiplicity = "1")
+    Sequences sequences;
+  }
+
+  /** What both models run on. */
+  static final class Sequences {
+    @Option(
+        names = "--text",
+        paramLabel = "FILE",
+        required = true,
+        description = "a text in UTF-8, of any length; tokenized by the pack's tokenizer")
+    Path text;
+
     @Option(
         names = "--tokens",
         paramLabel = "FILE",
         required = true,
         description = "token ids, as a JSON list or separated by white space, BOS in front")
     Path tokens;
+
+    Path file() {
+      return text != null ? text : tokens;
+    }
   }
 
   @Override
@@ -138,10 +159,22 @@ final class VerifyCommand implements Callable<Integer> {
       PrintWriter err)
       throws IOException {
     WindowsProtocol protocol = new WindowsProtocol(window, windows);
+    Path file = choice.computed.sequences.file();
+    int[] tokens = tokens(pack, protocol);
     try (Progress progress = Progress.of(err, "computing the reference", -1, "tensors");
         Reference reference =
-            ComputedReference.ofTokens(source, choice.computed.tokens, protocol, progress)) {
+            ComputedReference.ofTokens(source, tokens, file, protocol, progress)) {
       return output.verify(pack, model, reference, checkpoint, err);
+    }
+  }
+
+  private int[] tokens(PackReader pack, WindowsProtocol protocol) throws IOException {
+    Sequences sequences = choice.computed.sequences;
+    if (sequences.tokens != null) {
+      return TokenIds.read(sequences.tokens);
+    }
+    try (Tokenizer tokenizer = Tokenizer.open(TokenizerFiles.of(pack))) {
+      return TextTokens.read(sequences.text, tokenizer, protocol.maxTokens());
     }
   }
 }
