@@ -29,7 +29,7 @@ final class DecoderLayer {
   private final float[] keys;
   private final float[] values;
   private final float[] attended;
-  private final float[] ones;
+  private final float[] rowWeights;
 
   /**
    * @param cachedLayers how many layers the KV cache holds
@@ -56,8 +56,7 @@ final class DecoderLayer {
     keys = new float[Math.multiplyExact(maxTokens, config.kvWidth())];
     values = new float[keys.length];
     attended = new float[queries.length];
-    ones = new float[maxTokens];
-    Arrays.fill(ones, 1);
+    rowWeights = new float[maxTokens];
   }
 
   KvCache cache() {
@@ -121,7 +120,9 @@ final class DecoderLayer {
       int count,
       LinearInputObserver inputs) {
     normalize(weights.attentionNorm(), count);
-    inputs.inputs(TensorKey.ofLayer(layer, TensorRole.QUERY), count, normalized, 0, ones, 0);
+    Arrays.fill(rowWeights, 0, count, 1);
+    Arrays.fill(rowWeights, 0, Math.clamp(inputs.firstPosition() - firstPosition, 0, count), 0);
+    inputs.inputs(TensorKey.ofLayer(layer, TensorRole.QUERY), count, normalized, 0, rowWeights, 0);
     product.compute(weights.query(), normalized, 0, count, queries, 0);
     product.compute(weights.key(), normalized, 0, count, keys, 0);
     product.compute(weights.value(), normalized, 0, count, values, 0);
@@ -130,7 +131,7 @@ final class DecoderLayer {
     cache.put(cacheLayer, firstPosition, count, keys, values);
     attention.compute(cacheLayer, firstPosition, count, queries, attended);
     inputs.inputs(
-        TensorKey.ofLayer(layer, TensorRole.ATTENTION_OUTPUT), count, attended, 0, ones, 0);
+        TensorKey.ofLayer(layer, TensorRole.ATTENTION_OUTPUT), count, attended, 0, rowWeights, 0);
     product.compute(weights.attentionOutput(), attended, 0, count, normalized, 0);
     kernels.addScaled(1, normalized, 0, residual, 0, count * config.hiddenSize());
   }

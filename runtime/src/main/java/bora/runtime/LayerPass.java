@@ -21,7 +21,6 @@ public final class LayerPass implements AutoCloseable {
   private final WorkerPool pool;
   private final DecoderLayer layers;
   private final GramProduct gramProduct;
-  private final float[] ones;
 
   /**
    * @param maxTokens the most tokens of a window
@@ -33,8 +32,6 @@ public final class LayerPass implements AutoCloseable {
     pool = new WorkerPool(options.threads());
     layers = new DecoderLayer(kernels, pool, config, 1, maxTokens, maxTokens);
     gramProduct = new GramProduct(kernels, pool);
-    ones = new float[maxTokens];
-    Arrays.fill(ones, 1);
   }
 
   /** Adds second moments on the threads of this pass. */
@@ -68,20 +65,18 @@ public final class LayerPass implements AutoCloseable {
   }
 
   /**
-   * Computes the logits of positions of a window, from the output of the last layer.
+   * Applies the output norm to positions of a window, from the output of the last layer.
    *
    * @param firstRow the first position wanted, {@code rows} of them
    * @param hidden [tokens, hidden] from {@code offset}
-   * @param logits receives [rows, vocabulary]
    * @param inputs hears what the lm_head reads
    */
-  public void logits(
+  public void finish(
       Function<TensorKey, EncodedTensor> tensors,
       int firstRow,
       int rows,
       float[] hidden,
       int offset,
-      float[] logits,
       LinearInputObserver inputs) {
     checkTokens(rows);
     int width = config.hiddenSize();
@@ -89,10 +84,32 @@ public final class LayerPass implements AutoCloseable {
     float[] norm = new float[width];
     tensors.apply(TensorKey.ofModel(TensorRole.OUTPUT_NORM)).decodeRow(0, norm, 0);
     layers.normalize(norm, rows);
-    TensorKey head =
-        TensorKey.ofModel(config.tiedEmbeddings() ? TensorRole.EMBEDDING : TensorRole.LM_HEAD);
-    inputs.inputs(head, rows, layers.normalized(), 0, ones, 0);
-    layers.product().compute(tensors.apply(head), layers.normalized(), 0, rows, logits, 0);
+    float[] rowWeights = new float[rows];
+    Arrays.fill(rowWeights, Math.clamp(inputs.firstPosition() - firstRow, 0, rows), rows, 1);
+    inputs.inputs(headKey(config), rows, layers.normalized(), 0, rowWeights, 0);
+  }
+
+  /**
+   * Computes the logits of positions of a window, from the output of the last layer; see {@link
+   * #finish}.
+   *
+   * @param logits receives [rows, vocabulary]
+   */
+  public void logits(
+      Function<TensorKey, EncodedTensor> tensors,
+      int firstRow,
+      int rows,
+      float[] hidden,
+      int offset,
+      float[] logits) {
+    finish(tensors, firstRow, rows, hidden, offset, LinearInputObserver.NONE);
+    EncodedTensor head = tensors.apply(headKey(config));
+    layers.product().compute(head, layers.normalized(), 0, rows, logits, 0);
+  }
+
+  /** The matrix that makes the logits: the embedding where the two are tied. */
+  public static TensorKey headKey(ModelConfig config) {
+    return TensorKey.ofModel(config.tiedEmbeddings() ? TensorRole.EMBEDDING : TensorRole.LM_HEAD);
   }
 
   private void checkTokens(int tokens) {
