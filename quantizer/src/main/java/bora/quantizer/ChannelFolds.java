@@ -19,8 +19,8 @@ import java.util.stream.IntStream;
  * against the columns of w2; the rows of v against the columns of o.
  *
  * <p>With steps shared along a row the loss goes as {@code (sum f^2 w^2)(sum d / f^2)}, w the size
- * of a column relative to the energies of its rows and d the energy of its input; least for {@code f
- * = (d / w^2)^(1/4)}, rounded to a power of two. Scaling a channel by a power of two beforehand
+ * of a column relative to the energies of its rows and d the energy of its input; least for {@code
+ * f = (d / w^2)^(1/4)}, rounded to a power of two. Scaling a channel by a power of two beforehand
  * changes f by just that power, so the folded weights do not depend on it.
  */
 public final class ChannelFolds {

@@ -35,8 +35,7 @@ public final class FeedbackEncoder {
    * @return the loss {@code tr(E (H + lambda I) E^T)}, 0 for encodings that keep values
    * @throws IOException from source and sink
    */
-  public double encode(
-      WeightSource source, Encoding encoding, FeedbackFactor factor, ByteSink sink)
+  public double encode(WeightSource source, Encoding encoding, FeedbackFactor factor, ByteSink sink)
       throws IOException {
     if (source.shape().isVector() || encoding == Encoding.F32 || encoding == Encoding.BF16) {
       plain.encode(source, encoding, sink);

@@ -5,10 +5,10 @@ import java.util.Arrays;
 
 /**
  * How the error of one column is fed back into those after it: {@code H + lambda I = M M^T} with M
- * upper triangular, H the second moments of the input. Column k is rounded after {@code sum over j <
- * k of (w_j - q_j) M_jk / M_kk} was added to it; then the loss {@code tr(E (H + lambda I) E^T)} is
- * the sum of {@code M_kk^2} times the squared rounding errors (LDLQ, arXiv:2307.13304; the same as
- * GPTQ, arXiv:2210.17323).
+ * upper triangular, H the second moments of the input. Column k is rounded after {@code sum over j
+ * < k of (w_j - q_j) M_jk / M_kk} was added to it; then the loss {@code tr(E (H + lambda I) E^T)}
+ * is the sum of {@code M_kk^2} times the squared rounding errors (LDLQ, arXiv:2307.13304; the same
+ * as GPTQ, arXiv:2210.17323).
  *
  * <p>Sums are doubles in a fixed order, their factors floats: the same bits everywhere.
  */
@@ -97,7 +97,9 @@ public final class FeedbackFactor {
     double pivot = rest[column][column];
     if (!(pivot > 0)) {
       throw new ArithmeticException(
-          "second moments: column " + (first + column) + ": expected a positive pivot, found "
+          "second moments: column "
+              + (first + column)
+              + ": expected a positive pivot, found "
               + pivot);
     }
     double root = Math.sqrt(pivot);

@@ -32,8 +32,7 @@ final class ForwardPass {
     this.config = config;
     this.weights = weights;
     this.maxTokens = maxTokens;
-    layers =
-        new DecoderLayer(kernels, pool, config, config.layerCount(), contextTokens, maxTokens);
+    layers = new DecoderLayer(kernels, pool, config, config.layerCount(), contextTokens, maxTokens);
   }
 
   KvCache cache() {
@@ -106,7 +105,9 @@ final class ForwardPass {
   /** The logits after a row of the last batch, a new array. */
   float[] logits(int row) {
     float[] logits = new float[config.vocabSize()];
-    layers.product().compute(weights.lmHead(), layers.normalized(), row * config.hiddenSize(), 1, logits, 0);
+    layers
+        .product()
+        .compute(weights.lmHead(), layers.normalized(), row * config.hiddenSize(), 1, logits, 0);
     return logits;
   }
 
@@ -119,8 +120,15 @@ final class ForwardPass {
     int rows = 0;
     for (int start = 0; start < count; start += rows) {
       rows = Math.min(LOGITS_ROWS, count - start);
-      layers.product().compute(
-          weights.lmHead(), layers.normalized(), start * config.hiddenSize(), rows, logitsRows, 0);
+      layers
+          .product()
+          .compute(
+              weights.lmHead(),
+              layers.normalized(),
+              start * config.hiddenSize(),
+              rows,
+              logitsRows,
+              0);
       for (int row = 0; row < rows; row++) {
         observer.logits(firstPosition + start + row, logitsRows, row * vocabSize);
       }

@@ -37,7 +37,12 @@ public final class GramProduct {
    * @param sums row i of the lower triangle, {@code i + 1} values; as many as there are columns
    */
   public void add(
-      float[] x, int offset, int stride, int rows, float[] weights, int weightsOffset,
+      float[] x,
+      int offset,
+      int stride,
+      int rows,
+      float[] weights,
+      int weightsOffset,
       double[][] sums) {
     for (int start = 0; start < rows; start += CHUNK_ROWS) {
       int count = Math.min(CHUNK_ROWS, rows - start);
@@ -46,7 +51,12 @@ public final class GramProduct {
   }
 
   private void addChunk(
-      float[] x, int offset, int stride, int rows, float[] weights, int weightsOffset,
+      float[] x,
+      int offset,
+      int stride,
+      int rows,
+      float[] weights,
+      int weightsOffset,
       double[][] sums) {
     int columns = sums.length;
     TensorShape shape = TensorShape.matrix(columns, rows);
@@ -58,9 +68,16 @@ public final class GramProduct {
           Math.ceilDiv(columns, BLOCK_COLUMNS),
           (first, end) ->
               transpose(
-                  x, offset, stride, rows, weights, weightsOffset,
-                  first * BLOCK_COLUMNS, Math.min(columns, end * BLOCK_COLUMNS),
-                  transposed, bytes));
+                  x,
+                  offset,
+                  stride,
+                  rows,
+                  weights,
+                  weightsOffset,
+                  first * BLOCK_COLUMNS,
+                  Math.min(columns, end * BLOCK_COLUMNS),
+                  transposed,
+                  bytes));
       EncodedTensor matrix = new EncodedTensor(Encoding.F32, shape, bytes);
       // Block b of a triangle has work b: pairs of a short and a long one split evenly.
       int blocks = Math.ceilDiv(columns, BLOCK_COLUMNS);
@@ -80,8 +97,16 @@ public final class GramProduct {
 
   /** Weighs and transposes some columns, row-major and as panels of a matrix. */
   private static void transpose(
-      float[] x, int offset, int stride, int rows, float[] weights, int weightsOffset,
-      int columnStart, int columnEnd, float[] transposed, MemorySegment panels) {
+      float[] x,
+      int offset,
+      int stride,
+      int rows,
+      float[] weights,
+      int weightsOffset,
+      int columnStart,
+      int columnEnd,
+      float[] transposed,
+      MemorySegment panels) {
     int lanes = Encoding.F32.rowsPerPanel();
     for (int row = 0; row < rows; row++) {
       float weight = weights[weightsOffset + row];

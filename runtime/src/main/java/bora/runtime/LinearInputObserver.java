@@ -23,7 +23,9 @@ public interface LinearInputObserver {
   void inputs(
       TensorKey reader, int rows, float[] x, int offset, float[] weights, int weightsOffset);
 
-  /** The first position that counts; a first token can be hundreds of times louder than the rest. */
+  /**
+   * The first position that counts; a first token can be hundreds of times louder than the rest.
+   */
   default int firstPosition() {
     return 0;
   }

@@ -15,7 +15,9 @@ final class KvCacheTest {
   @ParameterizedTest
   @CsvSource({"1000000, 4, 8", "1000000, 1, 5", "7, 4, 7", "3, 3, 3"})
   void holdsNoMoreThanWindowAndBatch(int contextTokens, int maxBatch, int capacity) {
-    assertEquals(capacity, new KvCache(WINDOW_OF_5, WINDOW_OF_5.layerCount(), contextTokens, maxBatch).capacity());
+    assertEquals(
+        capacity,
+        new KvCache(WINDOW_OF_5, WINDOW_OF_5.layerCount(), contextTokens, maxBatch).capacity());
   }
 
   @Test
@@ -57,7 +59,9 @@ final class KvCacheTest {
   void rejectsAContextThatNoArrayHolds() {
     ModelConfig config = KnownModel.MISTRAL_7B_V0_2.config();
     IllegalArgumentException thrown =
-        assertThrows(IllegalArgumentException.class, () -> new KvCache(config, config.layerCount(), 20_000_000, 512));
+        assertThrows(
+            IllegalArgumentException.class,
+            () -> new KvCache(config, config.layerCount(), 20_000_000, 512));
     assertEquals(
         "context: expected at most 16777215 tokens for heads of 128, found 20000000",
         thrown.getMessage());

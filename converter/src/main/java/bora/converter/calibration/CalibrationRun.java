@@ -21,8 +21,8 @@ import java.util.List;
 
 /**
  * Runs a checkpoint over windows of a text, layer by layer: all windows go through a layer before
- * its weights make room for the next one's. In memory at a time are the hidden states of all windows
- * (4 bytes a token and channel), one layer's weights, its second moments (8 bytes a pair of
+ * its weights make room for the next one's. In memory at a time are the hidden states of all
+ * windows (4 bytes a token and channel), one layer's weights, its second moments (8 bytes a pair of
  * columns), and the streams of {@link SensitivityRun}.
  */
 public final class CalibrationRun {
@@ -76,7 +76,11 @@ public final class CalibrationRun {
     try (LayerPass pass = new LayerPass(config, source.windowTokens(), options);
         SensitivityRun sensitivity =
             new SensitivityRun(
-                config, this::weights, pass, windows.subList(0, source.sensitivityWindows()), threads)) {
+                config,
+                this::weights,
+                pass,
+                windows.subList(0, source.sensitivityWindows()),
+                threads)) {
       embed();
       for (int layer = 0; layer < config.layerCount(); layer++) {
         runLayer(layer, pass, writer, sensitivity);

@@ -55,8 +55,7 @@ final class NativeTensors implements AutoCloseable {
         WeightSource source = weights.apply(key);
         Encoding encoding = encodings.apply(key);
         MemorySegment bytes =
-            made.arena.allocate(
-                encoding.encodedBytes(source.shape()), Encoding.ALIGNMENT_BYTES);
+            made.arena.allocate(encoding.encodedBytes(source.shape()), Encoding.ALIGNMENT_BYTES);
         made.tensors.put(key, new EncodedTensor(encoding, source.shape(), bytes));
         tasks.add(
             encoder -> {

@@ -10,8 +10,8 @@ import java.util.Queue;
 import java.util.function.Function;
 
 /**
- * The mean Kullback-Leibler divergence of predictions from those of the float model, over the second
- * half of a window, where the context is long.
+ * The mean Kullback-Leibler divergence of predictions from those of the float model, over the
+ * second half of a window, where the context is long.
  */
 final class PredictionDivergence {
   private final LayerPass pass;

@@ -31,8 +31,8 @@ import java.util.function.Function;
  * Measures what rounding a group of tensors does to the predictions: the group is encoded coarsely,
  * the rest of the model runs on from there, and the predictions' divergence from the float model's
  * is taken. Groups are a projection of a layer with all its experts, one expert, the embedding, the
- * lm_head. No gradient sees what this sees: most of the harm is done by tokens sent to other experts
- * further on.
+ * lm_head. No gradient sees what this sees: most of the harm is done by tokens sent to other
+ * experts further on.
  *
  * <p>All groups go through the layers together, each with hidden states of its own: {@code groups *
  * windows * tokens * hidden * 4} bytes.
@@ -134,8 +134,7 @@ final class SensitivityRun implements AutoCloseable {
         config.tensors().keySet().stream().filter(key -> key.layer() == layer).toList();
     List<TensorKey> rounding = keys.stream().filter(key -> !key.role().isExact()).toList();
     try (NativeTensors exact = NativeTensors.exact(keys, folded, threads);
-        NativeTensors rounded =
-            round(rounding, folded, reader -> factor(reader, moments, folds))) {
+        NativeTensors rounded = round(rounding, folded, reader -> factor(reader, moments, folds))) {
       for (Stream stream : streams) {
         run(layer, exact::tensor, stream.hidden());
       }

@@ -6,7 +6,9 @@ import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
 import java.util.zip.CRC32C;
 
-/** The fixed parts of a calibration file: magic in front; offset, length and check of the JSON last. */
+/**
+ * The fixed parts of a calibration file: magic in front; offset, length and check of the JSON last.
+ */
 final class CalibrationFormat {
   static final byte[] MAGIC = {(byte) 0x89, 'B', 'O', 'C', '\r', '\n', 0x1A, 1};
   static final int FOOTER_BYTES = 32;
@@ -38,11 +40,15 @@ final class CalibrationFormat {
     }
     long offset = bytes.get(LittleEndian.LONG, end);
     long length = bytes.get(LittleEndian.LONG, end + 8);
-    if (offset < MAGIC.length || length < 0 || length > Integer.MAX_VALUE || offset != end - length) {
+    if (offset < MAGIC.length
+        || length < 0
+        || length > Integer.MAX_VALUE
+        || offset != end - length) {
       throw new CorruptFileException(
           file, "manifest: expected to end at " + end + ", found " + offset + " + " + length);
     }
-    byte[] manifest = bytes.asSlice(offset, length).toArray(java.lang.foreign.ValueLayout.JAVA_BYTE);
+    byte[] manifest =
+        bytes.asSlice(offset, length).toArray(java.lang.foreign.ValueLayout.JAVA_BYTE);
     int expected = bytes.get(LittleEndian.INT, end + 16);
     if (crc(manifest) != expected) {
       throw new CorruptFileException(

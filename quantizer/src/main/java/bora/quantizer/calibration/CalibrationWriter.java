@@ -116,9 +116,7 @@ public final class CalibrationWriter implements MomentsSource, AutoCloseable {
 
   /** Writes the manifest, syncs and renames. */
   public void finish(
-      CalibrationSource source,
-      List<ExpertCoverage> coverage,
-      List<GroupSensitivity> sensitivities)
+      CalibrationSource source, List<ExpertCoverage> coverage, List<GroupSensitivity> sensitivities)
       throws IOException {
     byte[] manifest =
         CalibrationJson.write(source, List.copyOf(entries.values()), coverage, sensitivities);
