@@ -1,7 +1,6 @@
 package bora.formats.checkpoint;
 
 import bora.formats.CorruptFileException;
-import bora.formats.encoding.BFloat16;
 import bora.formats.encoding.LittleEndian;
 import bora.formats.model.TensorKey;
 import bora.formats.model.TensorShape;
@@ -11,8 +10,6 @@ import java.util.Objects;
 
 /** One tensor of a checkpoint, read as float32 row by row. Safe for use by several threads. */
 public final class SourceTensor {
-  private static final int CHUNK_ELEMENTS = 8192;
-
   private final TensorKey key;
   private final TensorShape shape;
   private final DType dtype;
@@ -73,12 +70,31 @@ public final class SourceTensor {
     boolean finite =
         switch (dtype) {
           case F32 -> readFloat32(first, total, values, offset);
-          case BF16 -> readHalves(first, total, values, offset, true);
-          case F16 -> readHalves(first, total, values, offset, false);
+          case BF16 -> HalfFloats.readBFloat16(bytes, first * 2, total, values, offset);
+          case F16 -> HalfFloats.readFloat16(bytes, first * 2, total, values, offset);
           default -> throw new IllegalStateException(dtype + " is no type of weights");
         };
     if (!finite) {
       throw notFinite(row, total, values, offset);
+    }
+  }
+
+  /**
+   * Reads one row of bf16 as it is, two columns a word, the even one in the lower half.
+   *
+   * @param words receives {@code shape.columns() / 2} words from {@code offset}
+   * @throws CorruptFileException when a value is NaN or infinite, saying where
+   * @throws IllegalStateException when the dtype is not bf16 or the number of columns is odd
+   */
+  public void readBFloat16Pairs(int row, int[] words, int offset) throws CorruptFileException {
+    int columns = shape.columns();
+    Objects.checkIndex(row, shape.rows());
+    if (dtype != DType.BF16 || columns % 2 != 0) {
+      throw new IllegalStateException(key + ": " + dtype + " " + shape + " has no pairs of bf16");
+    }
+    long startBytes = (long) row * columns * Short.BYTES;
+    if (!HalfFloats.readBFloat16Pairs(bytes, startBytes, columns / 2, words, offset)) {
+      readRows(row, 1, new float[columns], 0);
     }
   }
 
@@ -89,31 +105,6 @@ public final class SourceTensor {
       exponent = Math.max(exponent, Float.floatToRawIntBits(values[i]) & 0x7F80_0000);
     }
     return exponent != 0x7F80_0000;
-  }
-
-  private boolean readHalves(
-      long first, int total, float[] values, int offset, boolean brainFloat) {
-    short[] chunk = new short[Math.min(total, CHUNK_ELEMENTS)];
-    int infinite = brainFloat ? 0x7F80 : 0x7C00;
-    int exponent = 0;
-    for (int done = 0; done < total; done += chunk.length) {
-      int length = Math.min(chunk.length, total - done);
-      MemorySegment.copy(bytes, LittleEndian.SHORT, (first + done) * Short.BYTES, chunk, 0, length);
-      for (int i = 0; i < length; i++) {
-        exponent = Math.max(exponent, chunk[i] & infinite);
-      }
-      int target = offset + done;
-      if (brainFloat) {
-        for (int i = 0; i < length; i++) {
-          values[target + i] = BFloat16.toFloat(chunk[i]);
-        }
-      } else {
-        for (int i = 0; i < length; i++) {
-          values[target + i] = Float.float16ToFloat(chunk[i]);
-        }
-      }
-    }
-    return exponent != infinite;
   }
 
   private CorruptFileException notFinite(int row, int total, float[] values, int offset) {

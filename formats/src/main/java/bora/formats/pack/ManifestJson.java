@@ -168,13 +168,24 @@ final class ManifestJson {
     SortedMap<String, PackAttachment> attachments = new TreeMap<>();
     for (JsonFields fields : root.objects("attachments")) {
       String name = fields.text("name");
+      if (!isPlainName(name)) {
+        throw fields.wrong("name", "a file name without a path", name);
+      }
       PackAttachment attachment = new PackAttachment(name, range(fields), checksum(fields));
       finish(fields);
-      if (attachments.put(name, attachment) != null) {
-        throw fields.wrong("name", "each attachment once", name);
+      if (!attachments.isEmpty() && name.compareTo(attachments.lastKey()) <= 0) {
+        throw fields.wrong("name", "each attachment once, sorted by name", name);
       }
+      attachments.put(name, attachment);
     }
     return attachments;
+  }
+
+  /** Whoever extracts an attachment under its name must stay in the directory of his choice. */
+  private static boolean isPlainName(String name) {
+    return !name.isEmpty()
+        && !name.startsWith(".")
+        && name.chars().noneMatch(c -> c == '/' || c == '\\' || c < ' ');
   }
 
   private Provenance readProvenance(JsonFields fields, String version) throws IOException {
@@ -191,7 +202,7 @@ final class ManifestJson {
     String planSha256 = plan.text("sha256");
     finish(plan);
     Optional<String> calibration =
-        fields.has("calibration") ? Optional.of(fields.text("calibration")) : Optional.empty();
+        fields.isNull("calibration") ? Optional.empty() : Optional.of(fields.text("calibration"));
     finish(fields);
     return new Provenance(version, sources, checkpoint, planName, planSha256, calibration);
   }
