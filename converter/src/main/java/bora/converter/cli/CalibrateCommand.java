@@ -8,6 +8,9 @@ import bora.formats.Sha256;
 import bora.formats.checkpoint.Checkpoint;
 import bora.quantizer.calibration.CalibrationSource;
 import bora.quantizer.calibration.ExpertCoverage;
+import bora.runtime.text.TextTokens;
+import bora.runtime.text.Tokenizer;
+import bora.runtime.text.TokenizerFiles;
 import bora.verifier.TokenIds;
 import bora.verifier.WindowsProtocol;
 import java.io.IOException;
@@ -18,6 +21,7 @@ import java.util.List;
 import java.util.concurrent.Callable;
 import java.util.stream.IntStream;
 import picocli.CommandLine;
+import picocli.CommandLine.ArgGroup;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -41,12 +45,8 @@ final class CalibrateCommand implements Callable<Integer> {
   @Parameters(paramLabel = "CHECKPOINT", description = "a checkpoint's directory")
   private Path directory;
 
-  @Option(
-      names = "--tokens",
-      paramLabel = "FILE",
-      required = true,
-      description = "token ids, a JSON array or separated by white space")
-  private Path tokensFile;
+  @ArgGroup(multiplicity = "1")
+  private Input input;
 
   @Option(
       names = "--windows",
@@ -87,6 +87,36 @@ final class CalibrateCommand implements Callable<Integer> {
 
   @Mixin private ThreadOptions threads;
 
+  /** What the checkpoint runs over. */
+  static final class Input {
+    @Option(
+        names = "--text",
+        paramLabel = "FILE",
+        required = true,
+        description = "a text in UTF-8; tokenized by the checkpoint's tokenizer")
+    Path text;
+
+    @Option(
+        names = "--tokens",
+        paramLabel = "FILE",
+        required = true,
+        description = "token ids, as a JSON list or separated by white space")
+    Path tokens;
+
+    Path file() {
+      return text != null ? text : tokens;
+    }
+
+    int[] read(Path checkpoint) throws IOException {
+      if (tokens != null) {
+        return TokenIds.read(tokens);
+      }
+      try (Tokenizer tokenizer = Tokenizer.open(TokenizerFiles.of(checkpoint))) {
+        return TextTokens.read(text, tokenizer);
+      }
+    }
+  }
+
   @Override
   public Integer call() throws IOException {
     Usage.require(
@@ -104,7 +134,7 @@ final class CalibrateCommand implements Callable<Integer> {
       CalibrationSource source =
           new CalibrationSource(
               checkpoint.fingerprint(),
-              Sha256.of(tokensFile, ProgressListener.NONE),
+              Sha256.of(input.file(), ProgressListener.NONE),
               cut.size(),
               windowTokens,
               Math.min(sensitivityWindows, cut.size()),
@@ -123,11 +153,11 @@ final class CalibrateCommand implements Callable<Integer> {
 
   /** Spread evenly over the text, for it may change its subject. */
   private List<int[]> windows(Checkpoint checkpoint) throws IOException {
-    int[] tokens = TokenIds.read(tokensFile);
+    int[] tokens = input.read(directory);
     for (int token : tokens) {
       if (token >= checkpoint.config().vocabSize()) {
         throw new MismatchedArtifactException(
-            tokensFile,
+            input.file(),
             "tokens of another model: expected ids below the vocabulary of "
                 + checkpoint.config().vocabSize()
                 + ", found "
@@ -136,7 +166,7 @@ final class CalibrateCommand implements Callable<Integer> {
     }
     if (tokens.length < windowTokens) {
       throw new CorruptFileException(
-          tokensFile,
+          input.file(),
           "too short: expected at least "
               + windowTokens
               + " tokens for one window, found "
@@ -167,7 +197,7 @@ final class CalibrateCommand implements Callable<Integer> {
     for (ExpertCoverage expert : coverage) {
       if (expert.tokens() < minTokens) {
         throw new CorruptFileException(
-            tokensFile,
+            input.file(),
             "layer "
                 + expert.layer()
                 + " expert "
