@@ -32,6 +32,7 @@ import picocli.CommandLine.Command;
     subcommands = {
       BuildCommand.class,
       InspectCommand.class,
+      CalibrateCommand.class,
       PlanCommand.class,
       ConvertCommand.class,
       VerifyCommand.class,
