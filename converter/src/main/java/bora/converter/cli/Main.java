@@ -65,6 +65,7 @@ public final class Main implements Runnable {
       return new CommandLine(new Main())
           .setOut(out)
           .setErr(err)
+          .setCaseInsensitiveEnumValuesAllowed(true)
           .setUsageHelpWidth(HELP_WIDTH)
           .setExecutionExceptionHandler(new Failure())
           .execute(args);
