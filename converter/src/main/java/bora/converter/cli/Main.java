@@ -42,6 +42,9 @@ import picocli.CommandLine.Command;
       BenchCommand.class
     })
 public final class Main implements Runnable {
+  /** The longest line of the commands' descriptions fits. */
+  private static final int HELP_WIDTH = 100;
+
   @CommandLine.Spec private CommandLine.Model.CommandSpec spec;
 
   private Main() {}
@@ -59,12 +62,16 @@ public final class Main implements Runnable {
    * @return the exit code: 0 done, 1 a verification failed, 2 wrong usage, 3 bad input, 70 a defect
    */
   static int run(PrintWriter out, PrintWriter err, String... args) {
-    return new CommandLine(new Main())
-        .setOut(out)
-        .setErr(err)
-        .setCaseInsensitiveEnumValuesAllowed(true)
-        .setExecutionExceptionHandler(new Failure())
-        .execute(args);
+    try {
+      return new CommandLine(new Main())
+          .setOut(out)
+          .setErr(err)
+          .setUsageHelpWidth(HELP_WIDTH)
+          .setExecutionExceptionHandler(new Failure())
+          .execute(args);
+    } catch (Error e) {
+      return Failure.report(e, err);
+    }
   }
 
   @Override
