@@ -36,6 +36,8 @@ import picocli.CommandLine.Command;
       PlanCommand.class,
       ConvertCommand.class,
       VerifyCommand.class,
+      CaptureCommand.class,
+      DiffCommand.class,
       EstimateCommand.class,
       GenerateCommand.class,
       BenchCommand.class
