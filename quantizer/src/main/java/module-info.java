@@ -8,4 +8,5 @@ module bora.quantizer {
   requires com.fasterxml.jackson.databind;
 
   exports bora.quantizer;
+  exports bora.quantizer.calibration;
 }
