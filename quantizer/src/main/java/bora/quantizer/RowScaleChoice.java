@@ -16,6 +16,9 @@ interface RowScaleChoice {
   float[] scales(LaneGroup group, FeedbackFactor factor, int lanes);
 
   static RowScaleChoice of(Encoding encoding) {
+    if (encoding.isTrellis()) {
+      return (group, factor, lanes) -> typical(group, factor, lanes, encoding);
+    }
     float reach = ScalarGrid.centre(encoding.codeBits()) + 0.5f;
     return (group, factor, lanes) -> covering(group, lanes, reach);
   }
@@ -31,6 +34,26 @@ interface RowScaleChoice {
     }
     for (int lane = 0; lane < lanes; lane++) {
       scales[lane] = RowScales.covering(scales[lane] * SLACK / reach);
+    }
+    return scales;
+  }
+
+  /** By the root of the mean square of the row's weights, each as heavy as its column's errors. */
+  private static float[] typical(
+      LaneGroup group, FeedbackFactor factor, int lanes, Encoding encoding) {
+    double[] squares = new double[lanes];
+    double weights = 0;
+    for (int column = 0; column < group.columns(); column++) {
+      double weight = factor.weight(column);
+      weights += weight;
+      for (int lane = 0; lane < group.lanes(); lane++) {
+        double value = group.values()[column * group.lanes() + lane];
+        squares[lane] += weight * value * value;
+      }
+    }
+    float[] scales = new float[lanes];
+    for (int lane = 0; lane < lanes; lane++) {
+      scales[lane] = RowScales.trellis(encoding, Math.sqrt(squares[lane] / weights));
     }
     return scales;
   }
