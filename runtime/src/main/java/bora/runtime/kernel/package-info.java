@@ -4,7 +4,8 @@
  *
  * <p>Start with {@link bora.runtime.kernel.Kernels}. The vector kernels are one source for three
  * widths: the width is a constant of the process, and a panel of 16 rows is one, two or four
- * vectors side by side. Read {@link bora.runtime.kernel.Q4Kernels} before changing a hot loop.
+ * vectors side by side; {@link bora.runtime.kernel.TrellisMatrix} has its own order for 64. Read
+ * {@link bora.runtime.kernel.Q4Kernels} before changing a hot loop.
  *
  * <p>Not exported. Only these kernels see {@code jdk.incubator.vector}.
  */
