@@ -45,7 +45,6 @@ final class PackMutationTest {
 
   @TempDir private static Path directory;
 
-
   private static Path example(String name) {
     Path root = Path.of("").toAbsolutePath();
     while (!Files.isDirectory(root.resolve("examples"))) {
