@@ -1,6 +1,7 @@
 package bora.converter.cli;
 
 import bora.converter.Build;
+import bora.converter.Conversion;
 import bora.converter.ModelDescription;
 import bora.formats.checkpoint.Checkpoint;
 import bora.formats.pack.PackReader;
@@ -70,7 +71,8 @@ final class BuildCommand implements Callable<Integer> {
       Optional<Calibration> known = Optional.ofNullable(calibration);
       QuantizationPlan plan = options.plan(checkpoint, known, threads.count(spec), err);
       err.print(PlanTable.render(plan));
-      ConvertCommand.convert(checkpoint, plan, known, output, threads.count(spec), err);
+      ConvertCommand.convert(
+          checkpoint, plan, known, output, threads.count(spec), Conversion.Leftover.DISCARD, err);
       try (PackReader pack = PackReader.open(output);
           Model model = Build.open(pack)) {
         VerificationReport report = verify(checkpoint, pack, model, err);

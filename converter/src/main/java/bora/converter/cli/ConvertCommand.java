@@ -24,7 +24,8 @@ import picocli.CommandLine.Parameters;
       "",
       "Streams every tensor from the checkpoint to the pack in bounded memory. The same checkpoint",
       "and plan give the same bytes on any machine with any number of threads. An existing pack is",
-      "replaced only when the new one is whole.",
+      "replaced only when the new one is whole. Until then the bytes go to OUT.bora.partial, which",
+      "Ctrl-C and failures remove unless --resume was given.",
       ""
     },
     mixinStandardHelpOptions = true)
@@ -44,6 +45,13 @@ final class ConvertCommand implements Callable<Integer> {
   @Option(names = "--plan", paramLabel = "PLAN.json", description = "a plan made by `bora plan`")
   private Path planFile;
 
+  @Option(
+      names = "--resume",
+      description =
+          "continue a conversion that was killed, and keep what is done if this one is"
+              + " interrupted or fails")
+  private boolean resume;
+
   @Mixin private PolicyOptions options;
   @Mixin private ThreadOptions threads;
 
@@ -61,7 +69,9 @@ final class ConvertCommand implements Callable<Integer> {
           planFile == null
               ? options.plan(checkpoint, known, threads.count(spec), err)
               : QuantizationPlan.read(planFile, checkpoint.config(), checkpoint.fingerprint());
-      convert(checkpoint, plan, known, output, threads.count(spec), err);
+      Conversion.Leftover leftover =
+          resume ? Conversion.Leftover.RESUME : Conversion.Leftover.DISCARD;
+      convert(checkpoint, plan, known, output, threads.count(spec), leftover, err);
     }
     return ExitCode.DONE;
   }
@@ -72,11 +82,12 @@ final class ConvertCommand implements Callable<Integer> {
       Optional<Calibration> calibration,
       Path output,
       int threads,
+      Conversion.Leftover leftover,
       PrintWriter err)
       throws IOException {
     long bytes = Conversion.workBytes(checkpoint);
     try (Progress progress = Progress.ofBytes(err, "converting", bytes)) {
-      Conversion.run(checkpoint, plan, calibration, output, threads, progress);
+      Conversion.run(checkpoint, plan, calibration, output, threads, leftover, progress);
     }
     err.println(
         Sizes.format(
