@@ -36,11 +36,7 @@ public enum Profile {
   /** The encodings of matrices, exact ones left out. */
   public List<Encoding> encodings() {
     return Arrays.stream(Encoding.values())
-        .filter(encoding -> this == BEST ? isQuantized(encoding) : encoding.isScalar())
+        .filter(encoding -> this == BEST ? encoding.isQuantized() : encoding.isScalar())
         .toList();
-  }
-
-  private static boolean isQuantized(Encoding encoding) {
-    return encoding != Encoding.F32 && encoding != Encoding.BF16;
   }
 }
