@@ -38,9 +38,10 @@ interface RowScaleChoice {
     return scales;
   }
 
-  /** A multiple of the root mean square of the row, every weight counted by what its error costs. */
-  private static float[] proportional(
-      Encoding encoding, LaneGroup group, FeedbackFactor factor) {
+  /**
+   * A multiple of the root mean square of the row, every weight counted by what its error costs.
+   */
+  private static float[] proportional(Encoding encoding, LaneGroup group, FeedbackFactor factor) {
     double[] squares = new double[group.lanes()];
     double total = 0;
     for (int column = 0; column < group.columns(); column++) {
