@@ -5,6 +5,7 @@ import bora.formats.json.StrictJson;
 import com.fasterxml.jackson.databind.JsonNode;
 import java.io.IOException;
 import java.nio.file.Files;
+import java.nio.file.InvalidPathException;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.NotDirectoryException;
 import java.nio.file.Path;
@@ -109,12 +110,7 @@ record CheckpointDirectory(
   private static String requirePlainName(Path index, String tensor, JsonNode node)
       throws CorruptFileException {
     String name = node.textValue();
-    if (name == null
-        || name.isEmpty()
-        || name.startsWith(".")
-        || name.indexOf('/') >= 0
-        || name.indexOf('\\') >= 0
-        || name.indexOf('\0') >= 0) {
+    if (name == null || !isPlainName(name)) {
       throw new CorruptFileException(
           index,
           "weight_map: tensor `"
@@ -123,6 +119,18 @@ record CheckpointDirectory(
               + node);
     }
     return name;
+  }
+
+  private static boolean isPlainName(String name) {
+    try {
+      Path unused = Path.of(name);
+    } catch (InvalidPathException e) {
+      return false;
+    }
+    return !name.isEmpty()
+        && !name.startsWith(".")
+        && name.indexOf('/') < 0
+        && name.indexOf('\\') < 0;
   }
 
   /** The files with weights, sorted; each exists. */

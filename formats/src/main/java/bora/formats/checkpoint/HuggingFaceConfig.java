@@ -110,19 +110,19 @@ public final class HuggingFaceConfig {
       throw new CorruptFileException(file, "hidden_act: expected \"silu\", found " + activation);
     }
     JsonNode scaling = root.path("rope_scaling");
-    if (!isAbsent(scaling) && !isDefaultRope(scaling)) {
+    if (!isAbsent(scaling) && !isDefaultRope(scaling, "unknown")) {
       throw new CorruptFileException(file, "rope_scaling: expected null, found " + scaling);
     }
     JsonNode parameters = root.path("rope_parameters");
-    if (!isAbsent(parameters) && !isDefaultRope(parameters)) {
+    if (!isAbsent(parameters) && !isDefaultRope(parameters, "default")) {
       throw new CorruptFileException(
           file, "rope_parameters.rope_type: expected \"default\", found " + parameters);
     }
   }
 
-  private static boolean isDefaultRope(JsonNode rope) {
-    String type = rope.path("rope_type").asText(rope.path("type").asText("default"));
-    return type.equals("default");
+  private static boolean isDefaultRope(JsonNode rope, String absentType) {
+    String type = rope.path("rope_type").asText(rope.path("type").asText(absentType));
+    return rope.isObject() && type.equals("default");
   }
 
   /** Either spelling: {@code rope_theta}, or {@code rope_parameters.rope_theta} since version 5. */

@@ -11,13 +11,15 @@ import com.fasterxml.jackson.databind.SerializationFeature;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 
 /**
- * JSON as bora reads and writes it. Reading: no duplicate keys, nothing after the document, shallow
- * nesting. Writing: keys in the order in which they were put, a line feed at the end.
+ * JSON as bora reads and writes it. Reading: UTF-8, no duplicate keys, nothing after the document,
+ * shallow nesting. Writing: keys in the order in which they were put, a line feed at the end.
  */
 public final class StrictJson {
   private static final int MAX_NESTING = 64;
@@ -50,13 +52,22 @@ public final class StrictJson {
    */
   public static JsonNode parseObject(Path file, byte[] json) throws IOException {
     try {
-      JsonNode root = MAPPER.readTree(json);
+      JsonNode root = MAPPER.readTree(decode(file, json));
       if (root == null || !root.isObject()) {
         throw new CorruptFileException(file, "expected a JSON object");
       }
       return root;
     } catch (JsonProcessingException e) {
       throw new CorruptFileException(file, "no valid JSON: " + reason(e), e);
+    }
+  }
+
+  /** The parser itself would also take UTF-16, UTF-32 and a byte order mark. */
+  private static String decode(Path file, byte[] json) throws CorruptFileException {
+    try {
+      return StandardCharsets.UTF_8.newDecoder().decode(ByteBuffer.wrap(json)).toString();
+    } catch (CharacterCodingException e) {
+      throw new CorruptFileException(file, "no valid JSON: expected UTF-8, found other bytes", e);
     }
   }
 

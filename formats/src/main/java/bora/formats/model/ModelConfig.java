@@ -67,6 +67,8 @@ public record ModelConfig(
         ropeTheta > 1 && Double.isFinite(ropeTheta), "ropeTheta", ropeTheta, "a number above 1");
     long queryWidth = (long) headCount * headDim;
     require(queryWidth <= Integer.MAX_VALUE, "headCount * headDim", queryWidth, "below 2^31");
+    long experts = (long) layerCount * expertCount;
+    require(experts <= Integer.MAX_VALUE, "layerCount * expertCount", experts, "below 2^31");
     bosTokenId.ifPresent(id -> requireToken("bosTokenId", id, vocabSize));
     eosTokenIds.forEach(id -> requireToken("eosTokenIds", id, vocabSize));
   }
@@ -104,7 +106,7 @@ public record ModelConfig(
   /** How many tensors the model has; a check to make before {@link #tensors()} lists them. */
   public long tensorCount() {
     long perLayer = (hasRouter() ? 7L : 6L) + 3L * expertCount;
-    return Math.addExact(Math.multiplyExact(perLayer, (long) layerCount), tiedEmbeddings ? 2 : 3);
+    return perLayer * layerCount + (tiedEmbeddings ? 2 : 3);
   }
 
   /** Every tensor of the model with its shape, in canonical order: the one definition of both. */
