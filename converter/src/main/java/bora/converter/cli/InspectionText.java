@@ -97,7 +97,7 @@ final class InspectionText {
   }
 
   static void printCheckpoint(PrintWriter out, Checkpoint checkpoint, boolean tensors) {
-    printConfig(out, checkpoint.directory().toString(), checkpoint.config());
+    printConfig(out, checkpoint.path().toString(), checkpoint.config());
     long bytes = 0;
     Table table = new Table().row("tensor", "dtype", "shape", "file");
     for (TensorKey key : checkpoint.config().tensors().keySet()) {

@@ -1,32 +1,32 @@
 package bora.formats.checkpoint;
 
 import bora.formats.CorruptFileException;
-import bora.formats.encoding.BFloat16;
-import bora.formats.encoding.LittleEndian;
 import bora.formats.model.TensorKey;
 import bora.formats.model.TensorShape;
-import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
 import java.util.Objects;
 
-/** One tensor of a checkpoint, read as float32 row by row. Safe for use by several threads. */
+/**
+ * One tensor of a checkpoint, read as float32 row by row, wherever and in whatever type its rows
+ * stand. Safe for use by several threads.
+ */
 public final class SourceTensor {
-  private static final int CHUNK_ELEMENTS = 8192;
-
   private final TensorKey key;
   private final TensorShape shape;
-  private final DType dtype;
-  private final Path file;
-  private final String name;
-  private final MemorySegment bytes;
+  private final StoredTensor stored;
+  private final WeightType type;
+  private final RowPlacement rows;
 
-  SourceTensor(TensorKey key, TensorShape shape, Path file, SafetensorsEntry entry) {
+  /**
+   * @param stored of {@code type}, with the dimensions that {@code rows} needs
+   */
+  SourceTensor(
+      TensorKey key, TensorShape shape, StoredTensor stored, WeightType type, RowPlacement rows) {
     this.key = key;
     this.shape = shape;
-    this.dtype = entry.dtype();
-    this.file = file;
-    this.name = entry.name();
-    this.bytes = entry.bytes();
+    this.stored = stored;
+    this.type = type;
+    this.rows = rows;
   }
 
   public TensorKey key() {
@@ -37,24 +37,26 @@ public final class SourceTensor {
     return shape;
   }
 
-  /** F32, F16 or BF16. */
-  public DType dtype() {
-    return dtype;
+  /** The type in which the checkpoint holds it. */
+  public WeightType type() {
+    return type;
   }
 
   /** Bytes in the checkpoint. */
   public long byteSize() {
-    return bytes.byteSize();
+    return type.bytes(shape.elementCount());
   }
 
-  /** Whether an entry has the very same values in the very same type. */
-  boolean holds(SafetensorsEntry entry) {
-    return entry.dtype() == dtype && entry.bytes().mismatch(bytes) < 0;
+  /** Whether a stored tensor has the very same values in the very same type. */
+  boolean holds(StoredTensor other) {
+    return rows.equals(RowPlacement.WHOLE)
+        && other.typeName().equals(stored.typeName())
+        && other.bytes().mismatch(stored.bytes()) < 0;
   }
 
   /** The file that holds the tensor. */
   public Path file() {
-    return file;
+    return stored.file();
   }
 
   /**
@@ -66,54 +68,49 @@ public final class SourceTensor {
    */
   public void readRows(int row, int count, float[] values, int offset) throws CorruptFileException {
     Objects.checkFromIndexSize(row, count, shape.rows());
-    int columns = shape.columns();
-    long first = (long) row * columns;
-    int total = Math.multiplyExact(count, columns);
+    int total = Math.multiplyExact(count, shape.columns());
     Objects.checkFromIndexSize(offset, total, values.length);
-    boolean finite =
-        switch (dtype) {
-          case F32 -> readFloat32(first, total, values, offset);
-          case BF16 -> readHalves(first, total, values, offset, true);
-          case F16 -> readHalves(first, total, values, offset, false);
-          default -> throw new IllegalStateException(dtype + " is no type of weights");
-        };
-    if (!finite) {
+    switch (rows) {
+      case RowPlacement.Consecutive consecutive ->
+          decode(consecutive.storedRow(row), total, values, offset);
+      case RowPlacement.InterleavedHalves halves -> {
+        for (int i = 0; i < count; i++) {
+          int target = offset + i * shape.columns();
+          decode(halves.storedRow(row + i), shape.columns(), values, target);
+        }
+      }
+      case RowPlacement.Columns(long firstRow) -> readColumns(firstRow, row, count, values, offset);
+    }
+    if (!isFinite(values, offset, total)) {
       throw notFinite(row, total, values, offset);
     }
   }
 
-  private boolean readFloat32(long first, int total, float[] values, int offset) {
-    MemorySegment.copy(bytes, LittleEndian.FLOAT, first * 4, values, offset, total);
+  private void decode(long storedRow, int count, float[] values, int offset) {
+    long first = Math.multiplyExact(storedRow, (long) shape.columns());
+    WeightDecoder.decode(type, stored.bytes(), first, count, values, offset);
+  }
+
+  /** Each stored row holds one column of this tensor; its run of {@code count} is scattered. */
+  private void readColumns(long firstRow, int row, int count, float[] values, int offset) {
+    int columns = shape.columns();
+    float[] run = new float[count];
+    for (int column = 0; column < columns; column++) {
+      long first = Math.multiplyExact(firstRow + column, (long) shape.rows()) + row;
+      WeightDecoder.decode(type, stored.bytes(), first, count, run, 0);
+      for (int i = 0; i < count; i++) {
+        values[offset + i * columns + column] = run[i];
+      }
+    }
+  }
+
+  /** The largest exponent tells: NaN and infinity have all its bits. */
+  private static boolean isFinite(float[] values, int offset, int count) {
     int exponent = 0;
-    for (int i = offset; i < offset + total; i++) {
+    for (int i = offset; i < offset + count; i++) {
       exponent = Math.max(exponent, Float.floatToRawIntBits(values[i]) & 0x7F80_0000);
     }
     return exponent != 0x7F80_0000;
-  }
-
-  private boolean readHalves(
-      long first, int total, float[] values, int offset, boolean brainFloat) {
-    short[] chunk = new short[Math.min(total, CHUNK_ELEMENTS)];
-    int infinite = brainFloat ? 0x7F80 : 0x7C00;
-    int exponent = 0;
-    for (int done = 0; done < total; done += chunk.length) {
-      int length = Math.min(chunk.length, total - done);
-      MemorySegment.copy(bytes, LittleEndian.SHORT, (first + done) * Short.BYTES, chunk, 0, length);
-      for (int i = 0; i < length; i++) {
-        exponent = Math.max(exponent, chunk[i] & infinite);
-      }
-      int target = offset + done;
-      if (brainFloat) {
-        for (int i = 0; i < length; i++) {
-          values[target + i] = BFloat16.toFloat(chunk[i]);
-        }
-      } else {
-        for (int i = 0; i < length; i++) {
-          values[target + i] = Float.float16ToFloat(chunk[i]);
-        }
-      }
-    }
-    return exponent != infinite;
   }
 
   private CorruptFileException notFinite(int row, int total, float[] values, int offset) {
@@ -122,9 +119,9 @@ public final class SourceTensor {
       bad++;
     }
     return new CorruptFileException(
-        file,
+        file(),
         "tensor `"
-            + name
+            + stored.name()
             + "`: expected finite weights, found "
             + values[offset + bad]
             + " at row "
