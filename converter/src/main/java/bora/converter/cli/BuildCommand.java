@@ -39,7 +39,7 @@ final class BuildCommand implements Callable<Integer> {
 
   @CommandLine.Spec private CommandLine.Model.CommandSpec spec;
 
-  @Parameters(paramLabel = "CHECKPOINT", description = "a checkpoint's directory")
+  @Parameters(paramLabel = "CHECKPOINT", description = CheckpointArgument.DESCRIPTION)
   private Path directory;
 
   @Option(
@@ -64,7 +64,7 @@ final class BuildCommand implements Callable<Integer> {
     verification.requireWritable();
     PrintWriter out = spec.commandLine().getOut();
     PrintWriter err = spec.commandLine().getErr();
-    try (Checkpoint checkpoint = Checkpoint.open(directory)) {
+    try (Checkpoint checkpoint = CheckpointArgument.open(directory, err)) {
       QuantizationPlan plan = options.plan(checkpoint, err);
       err.print(PlanTable.render(plan));
       ConvertCommand.convert(checkpoint, plan, output, threads.count(spec), err);

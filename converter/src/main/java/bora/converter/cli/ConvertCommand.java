@@ -29,7 +29,7 @@ import picocli.CommandLine.Parameters;
 final class ConvertCommand implements Callable<Integer> {
   @CommandLine.Spec private CommandLine.Model.CommandSpec spec;
 
-  @Parameters(paramLabel = "CHECKPOINT", description = "a checkpoint's directory")
+  @Parameters(paramLabel = "CHECKPOINT", description = CheckpointArgument.DESCRIPTION)
   private Path directory;
 
   @Option(
@@ -52,7 +52,7 @@ final class ConvertCommand implements Callable<Integer> {
         planFile == null || options.policy == null,
         "--plan and --policy: expected one of them, found both");
     PrintWriter err = spec.commandLine().getErr();
-    try (Checkpoint checkpoint = Checkpoint.open(directory)) {
+    try (Checkpoint checkpoint = CheckpointArgument.open(directory, err)) {
       QuantizationPlan plan =
           planFile == null
               ? options.plan(checkpoint, err)

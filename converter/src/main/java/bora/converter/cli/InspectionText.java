@@ -105,11 +105,13 @@ final class InspectionText {
       bytes += tensor.byteSize();
       table.row(
           key.id(),
-          tensor.dtype().name(),
+          tensor.type().name(),
           tensor.shape().toString(),
           String.valueOf(tensor.file().getFileName()));
     }
-    out.print(new Table().row("weights", Sizes.of(bytes)));
+    Table summary = new Table().row("layout", checkpoint.layout().label());
+    checkpoint.otherLayouts().forEach(other -> summary.row("not read", other.label()));
+    out.print(summary.row("weights", Sizes.of(bytes)));
     if (tensors) {
       out.println();
       out.print(table);

@@ -123,7 +123,7 @@ final class VerifyCommand implements Callable<Integer> {
         return verifyComputed(pack, model, source, err);
       }
     }
-    try (Checkpoint checkpoint = Checkpoint.open(against)) {
+    try (Checkpoint checkpoint = CheckpointArgument.open(against, err)) {
       return verifyComputed(pack, model, new ReferenceModel(WeightSource.of(checkpoint)), err);
     }
   }

@@ -52,6 +52,11 @@ public final class Checkpoint implements AutoCloseable {
     this.attachments = attachments;
   }
 
+  /** Whether a path is what {@link #open} may be given: a directory, or a GGUF file. */
+  public static boolean isCheckpoint(Path path) throws IOException {
+    return Files.isDirectory(path) || GgufFile.isGguf(path);
+  }
+
   /**
    * Opens a checkpoint.
    *

@@ -42,6 +42,26 @@ public final class SourceTensor {
     return type;
   }
 
+  /**
+   * Whether bfloat16 holds every weight as it is. Follows from the type, or else every weight is
+   * read: for small tensors.
+   */
+  public boolean isBFloat16() throws CorruptFileException {
+    if (type == WeightType.BF16) {
+      return true;
+    }
+    float[] values = new float[shape.columns()];
+    for (int row = 0; row < shape.rows(); row++) {
+      readRows(row, 1, values, 0);
+      for (float value : values) {
+        if ((Float.floatToRawIntBits(value) & 0xFFFF) != 0) {
+          return false;
+        }
+      }
+    }
+    return true;
+  }
+
   /** Bytes in the checkpoint. */
   public long byteSize() {
     return type.bytes(shape.elementCount());

@@ -43,6 +43,11 @@ public final class JsonFields {
     return node.path(key).isTextual();
   }
 
+  /** Whether the field, which has to be there, is null. */
+  public boolean isNull(String key) throws CorruptFileException {
+    return value(key).isNull();
+  }
+
   public String text(String key) throws CorruptFileException {
     JsonNode value = value(key);
     if (!value.isTextual()) {

@@ -94,7 +94,7 @@ public final class ModelConfigJson {
   }
 
   private static OptionalInt optional(JsonFields fields, String key) throws CorruptFileException {
-    return fields.has(key) ? OptionalInt.of(fields.smallInteger(key)) : OptionalInt.empty();
+    return fields.isNull(key) ? OptionalInt.empty() : OptionalInt.of(fields.smallInteger(key));
   }
 
   private static void putOptional(ObjectNode node, String key, OptionalInt value) {

@@ -170,9 +170,10 @@ final class ManifestJson {
       String name = fields.text("name");
       PackAttachment attachment = new PackAttachment(name, range(fields), checksum(fields));
       finish(fields);
-      if (attachments.put(name, attachment) != null) {
-        throw fields.wrong("name", "each attachment once", name);
+      if (!attachments.isEmpty() && name.compareTo(attachments.lastKey()) <= 0) {
+        throw fields.wrong("name", "each attachment once, sorted by name", name);
       }
+      attachments.put(name, attachment);
     }
     return attachments;
   }
@@ -191,7 +192,7 @@ final class ManifestJson {
     String planSha256 = plan.text("sha256");
     finish(plan);
     Optional<String> calibration =
-        fields.has("calibration") ? Optional.of(fields.text("calibration")) : Optional.empty();
+        fields.isNull("calibration") ? Optional.empty() : Optional.of(fields.text("calibration"));
     finish(fields);
     return new Provenance(version, sources, checkpoint, planName, planSha256, calibration);
   }

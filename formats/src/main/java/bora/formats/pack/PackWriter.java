@@ -61,7 +61,7 @@ public final class PackWriter implements AutoCloseable {
         FileChannel.open(
             partial, StandardOpenOption.CREATE, StandardOpenOption.READ, StandardOpenOption.WRITE);
     try {
-      lock(channel, out);
+      lock(channel, partial, out);
       channel.truncate(0);
       PackWriter writer = new PackWriter(out, partial, layout, channel);
       writer.writeAt(0, ByteBuffer.wrap(PackFormat.header(Encoding.ALIGNMENT_BYTES)));
@@ -84,7 +84,11 @@ public final class PackWriter implements AutoCloseable {
     }
   }
 
-  private static void lock(FileChannel channel, Path out) throws IOException {
+  /**
+   * A writer that finished between our opening the partial file and our lock has renamed it: what
+   * is locked then is that writer's whole pack, not to be touched.
+   */
+  static void lock(FileChannel channel, Path partial, Path out) throws IOException {
     FileLock lock;
     try {
       lock = channel.tryLock();
@@ -93,6 +97,9 @@ public final class PackWriter implements AutoCloseable {
     }
     if (lock == null) {
       throw new IOException(out + ": another process is writing it; wait, or choose another name");
+    }
+    if (!Files.exists(partial)) {
+      throw new IOException(out + ": another writer has just finished it");
     }
   }
 

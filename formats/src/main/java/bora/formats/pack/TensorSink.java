@@ -18,6 +18,7 @@ public final class TensorSink implements AutoCloseable {
   private final Completion completion;
   private final Checksum.Running running = new Checksum.Running();
   private long writtenBytes;
+  private boolean closed;
 
   TensorSink(PackWriter writer, ByteRange range, Completion completion) {
     this.writer = writer;
@@ -43,7 +44,8 @@ public final class TensorSink implements AutoCloseable {
   /** Ends the tensor; without all its bytes it stays missing and the writer will not finish. */
   @Override
   public void close() {
-    if (writtenBytes == range.lengthBytes()) {
+    if (!closed && writtenBytes == range.lengthBytes()) {
+      closed = true;
       completion.complete(running.end());
     }
   }

@@ -20,7 +20,7 @@ import org.junit.jupiter.api.io.TempDir;
 /** Properties over random files. The seed of a failing round stands in its message. */
 class SafetensorsMutationTest {
   private static final int FILES = 100;
-  private static final int MUTATIONS = 4000;
+  private static final int MUTATIONS = 2000;
 
   @TempDir Path directory;
 

@@ -33,6 +33,7 @@ class JsonFieldsTest {
   static List<Arguments> wrongValues() {
     return List.of(
         wrong("{}", f -> f.text("a"), "a: missing"),
+        wrong("{}", f -> f.isNull("a"), "a: missing"),
         wrong("{'a':1}", f -> f.text("a"), "a: expected a string, found 1"),
         wrong("{'a':null}", f -> f.text("a"), "a: expected a string, found null"),
         wrong("{'a':'1'}", f -> f.integer("a"), "a: expected an integer, found \"1\""),
@@ -88,6 +89,8 @@ class JsonFieldsTest {
     assertEquals(List.of(1, 2), fields.smallIntegers("integers"));
     assertEquals(List.of("a"), fields.texts("texts"));
     assertFalse(fields.has("null"));
+    assertTrue(fields.isNull("null"));
+    assertFalse(fields.isNull("text"));
     assertFalse(fields.has("absent"));
     assertTrue(fields.has("text"));
     fields.refuseOthers();
