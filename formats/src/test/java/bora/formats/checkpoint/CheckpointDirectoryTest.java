@@ -222,27 +222,28 @@ class CheckpointDirectoryTest {
   }
 
   @ParameterizedTest
-  @ValueSource(
-      strings = {
-        "pytorch_model.bin",
-        "consolidated.00.pth",
-        "model.gguf",
-        "model-00001-of-00002.safetensors"
-      })
+  @ValueSource(strings = {"training.bin", "model.pt", "model-00001-of-00002.safetensors"})
   void otherWeightFilesAreNamed(String name) throws IOException {
     Files.delete(CheckpointFixture.mistral().write(directory).resolve("model.safetensors"));
     Files.writeString(directory.resolve(name), "");
     assertCorrupt(
         directory,
         () -> Checkpoint.open(directory),
-        "expected model.safetensors or model.safetensors.index.json, found [" + name + "]",
-        "only safetensors of the hub are read");
+        "weights: expected model.safetensors",
+        "found [" + name + "]");
+  }
+
+  @Test
+  void ggufInADirectoryIsToBeNamedItself() throws IOException {
+    Files.delete(CheckpointFixture.mistral().write(directory).resolve("model.safetensors"));
+    Files.writeString(directory.resolve("model.gguf"), "");
+    assertCorrupt(directory, () -> Checkpoint.open(directory), "name the GGUF file itself");
   }
 
   @Test
   void directoryWithoutWeightsIsRefused() throws IOException {
     Files.delete(CheckpointFixture.mistral().write(directory).resolve("model.safetensors"));
-    assertCorrupt(directory, () -> Checkpoint.open(directory), "found neither");
+    assertCorrupt(directory, () -> Checkpoint.open(directory), "found none");
   }
 
   @Test
