@@ -285,14 +285,24 @@ final class ScalarQuantizer {
     }
   }
 
-  /** Lanes of zero scale, rows that pad the panel among them, keep codes of zero. */
   private void gatherCodes(int firstLane, int lanes, int width) {
     for (int column = 0; column < width; column++) {
       for (int lane = 0; lane < ScalarGrid.LANES; lane++) {
         blockCodes[column * ScalarGrid.LANES + lane] =
-            (byte)
-                (rowScales[firstLane + lane] == 0 ? 0 : codes[column * lanes + firstLane + lane]);
+            (byte) codes[column * lanes + firstLane + lane];
       }
+    }
+    for (int lane = 0; lane < ScalarGrid.LANES; lane++) {
+      if (rowScales[firstLane + lane] == 0) {
+        clearLane(lane, width);
+      }
+    }
+  }
+
+  /** Rows of zeros, rows that pad the panel among them, have codes of zero. */
+  private void clearLane(int lane, int width) {
+    for (int column = 0; column < width; column++) {
+      blockCodes[column * ScalarGrid.LANES + lane] = 0;
     }
   }
 }

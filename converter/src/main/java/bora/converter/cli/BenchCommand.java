@@ -1,12 +1,95 @@
 package bora.converter.cli;
 
-import java.util.concurrent.Callable;
-import picocli.CommandLine.Command;
+import static java.nio.charset.StandardCharsets.UTF_8;
 
-@Command(name = "bench")
+import bora.formats.json.StrictJson;
+import bora.formats.pack.PackReader;
+import bora.runtime.KernelChoice;
+import bora.runtime.Model;
+import bora.runtime.PackBenchmark;
+import bora.runtime.RuntimeOptions;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.nio.file.Path;
+import java.util.concurrent.Callable;
+import picocli.CommandLine;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+
+/** {@code bora bench}: how fast a pack runs here. */
+@Command(
+    name = "bench",
+    header = "Measures decode and prefill of a pack, beside what reading its bytes takes.",
+    description = {
+      "",
+      "Decode is as fast as memory allows when its GB/s comes near the read bandwidth. Medians of",
+      "five runs after a warm-up; run it while the machine does nothing else.",
+      ""
+    },
+    mixinStandardHelpOptions = true)
 final class BenchCommand implements Callable<Integer> {
+  @CommandLine.Spec private CommandLine.Model.CommandSpec spec;
+
+  @Parameters(paramLabel = "PACK", description = "the pack to run")
+  private Path packFile;
+
+  @Mixin private ThreadOptions threads;
+
+  @Option(names = "--json", description = "one JSON document on standard output")
+  private boolean json;
+
   @Override
-  public Integer call() {
-    return 0;
+  public Integer call() throws IOException {
+    int count = threads.count(spec);
+    PrintWriter out = spec.commandLine().getOut();
+    spec.commandLine().getErr().println("measuring ...");
+    long start = System.nanoTime();
+    try (PackReader pack = PackReader.open(packFile)) {
+      double openMillis = (System.nanoTime() - start) * 1e-6;
+      try (Model model = Model.open(pack, new RuntimeOptions(count, KernelChoice.AUTO))) {
+        PackBenchmark.Result result = PackBenchmark.run(pack, model, count);
+        if (json) {
+          ObjectNode document = toJson(result, count, model.kernels(), openMillis);
+          out.print(new String(StrictJson.toIndentedBytes(document), UTF_8));
+        } else {
+          out.print(toTable(result, model.kernels(), openMillis));
+        }
+        out.flush();
+      }
+    }
+    return ExitCode.DONE;
+  }
+
+  private static ObjectNode toJson(
+      PackBenchmark.Result result, int threads, String kernels, double openMillis) {
+    ObjectNode root = StrictJson.newObject();
+    root.putObject("decode")
+        .put("tokensPerSecond", result.decodeTokensPerSecond())
+        .put("weightBytesPerToken", result.weightBytesPerToken())
+        .put("GBps", result.decodeGigabytesPerSecond());
+    root.putObject("prefill")
+        .put("tokensPerSecond", result.prefillTokensPerSecond())
+        .put("tokens", result.prefillTokens());
+    root.put("readBandwidthGBps", result.readGigabytesPerSecond());
+    root.put("threads", threads);
+    root.put("kernels", kernels);
+    root.put("openMillis", openMillis);
+    return root;
+  }
+
+  private static Table toTable(PackBenchmark.Result result, String kernels, double openMillis) {
+    return new Table()
+        .row("decode", Sizes.format("%.2f tokens/s", result.decodeTokensPerSecond()))
+        .row("  weights read a token", Sizes.of(result.weightBytesPerToken()))
+        .row("  that is", Sizes.format("%.2f GB/s", result.decodeGigabytesPerSecond()))
+        .row("read bandwidth", Sizes.format("%.2f GB/s", result.readGigabytesPerSecond()))
+        .row(
+            "prefill of " + result.prefillTokens() + " tokens",
+            Sizes.format("%.2f tokens/s", result.prefillTokensPerSecond()))
+        .row("opening the pack", Sizes.format("%.1f ms", openMillis))
+        .row("kernels", kernels);
   }
 }

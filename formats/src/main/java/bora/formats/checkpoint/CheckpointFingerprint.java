@@ -44,9 +44,11 @@ final class CheckpointFingerprint {
       digest.update(data.asByteBuffer());
       return;
     }
-    long stride = (data.byteSize() - SAMPLE_BYTES) / (SAMPLES - 1);
+    long lastOffset = data.byteSize() - SAMPLE_BYTES;
     for (int i = 0; i < SAMPLES; i++) {
-      digest.update(data.asSlice(i * stride, SAMPLE_BYTES).asByteBuffer());
+      digest.update(
+          data.asSlice(Math.multiplyExact(lastOffset, (long) i) / (SAMPLES - 1), SAMPLE_BYTES)
+              .asByteBuffer());
     }
   }
 }

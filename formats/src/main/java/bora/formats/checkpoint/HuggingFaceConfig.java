@@ -112,6 +112,10 @@ public final class HuggingFaceConfig {
     if (!activation.isMissingNode() && !"silu".equals(activation.textValue())) {
       throw new CorruptFileException(file, "hidden_act: expected \"silu\", found " + activation);
     }
+    JsonNode rotary = root.path("partial_rotary_factor");
+    if (!isAbsent(rotary) && rotary.asDouble() != 1) {
+      throw new CorruptFileException(file, "partial_rotary_factor: expected 1, found " + rotary);
+    }
     JsonNode scaling = root.path("rope_scaling");
     if (!isAbsent(scaling) && !isDefaultRope(scaling, "unknown")) {
       throw new CorruptFileException(file, "rope_scaling: expected null, found " + scaling);

@@ -168,6 +168,9 @@ final class ManifestJson {
     SortedMap<String, PackAttachment> attachments = new TreeMap<>();
     for (JsonFields fields : root.objects("attachments")) {
       String name = fields.text("name");
+      if (!isPlainName(name)) {
+        throw fields.wrong("name", "a file name without a path", name);
+      }
       PackAttachment attachment = new PackAttachment(name, range(fields), checksum(fields));
       finish(fields);
       if (!attachments.isEmpty() && name.compareTo(attachments.lastKey()) <= 0) {
@@ -176,6 +179,13 @@ final class ManifestJson {
       attachments.put(name, attachment);
     }
     return attachments;
+  }
+
+  /** Whoever extracts an attachment under its name must stay in the directory of his choice. */
+  private static boolean isPlainName(String name) {
+    return !name.isEmpty()
+        && !name.startsWith(".")
+        && name.chars().noneMatch(c -> c == '/' || c == '\\' || c < ' ');
   }
 
   private Provenance readProvenance(JsonFields fields, String version) throws IOException {

@@ -7,8 +7,6 @@ import bora.runtime.kernel.RandomMatrix.Content;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.concurrent.TimeUnit;
-import jdk.incubator.vector.LongVector;
-import jdk.incubator.vector.VectorOperators;
 import org.openjdk.jmh.annotations.AuxCounters;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.BenchmarkMode;
@@ -117,24 +115,7 @@ public class MultiplyBenchmark {
   @Benchmark
   public long readAll(Rates rates) {
     MemorySegment bytes = nextMatrix().bytes();
-    LongVector sum0 = LongVector.zero(LongVector.SPECIES_PREFERRED);
-    LongVector sum1 = sum0;
-    LongVector sum2 = sum0;
-    LongVector sum3 = sum0;
-    int step = sum0.byteSize();
-    long end = bytes.address() + bytes.byteSize() / (4L * step) * (4L * step);
-    for (long at = bytes.address(); at < end; at += 4L * step) {
-      sum0 = sum0.add(load(at));
-      sum1 = sum1.add(load(at + step));
-      sum2 = sum2.add(load(at + 2L * step));
-      sum3 = sum3.add(load(at + 3L * step));
-    }
     rates.gigabytes += bytes.byteSize() * 1e-9;
-    return sum0.add(sum1).add(sum2.add(sum3)).reduceLanes(VectorOperators.ADD);
-  }
-
-  private static LongVector load(long address) {
-    return LongVector.fromMemorySegment(
-        LongVector.SPECIES_PREFERRED, Lanes.MEMORY, address, Lanes.LITTLE_ENDIAN);
+    return MemorySum.of(bytes);
   }
 }

@@ -1,0 +1,161 @@
+package bora.runtime;
+
+import bora.formats.encoding.EncodedTensor;
+import bora.formats.model.ModelConfig;
+import bora.formats.model.TensorKey;
+import bora.formats.model.TensorRole;
+import bora.formats.pack.PackReader;
+import bora.runtime.kernel.MemorySum;
+import bora.runtime.kernel.WorkerPool;
+import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.random.RandomGenerator;
+import java.util.random.RandomGeneratorFactory;
+
+/**
+ * Measures a pack on this machine: decode, prefill, and what reading alone takes in the same
+ * process. Each figure is the median of several runs after a warm-up.
+ */
+public final class PackBenchmark {
+  private static final int PROMPT_TOKENS = 512;
+  private static final int DECODED_TOKENS = 32;
+  private static final int RUNS = 5;
+
+  /** Long enough that the compiler is done with the kernels. */
+  private static final long WARM_UP_NANOS = 3_000_000_000L;
+
+  private final PackReader pack;
+  private final Model model;
+  private final int threads;
+
+  /** Keeps the compiler from finding that nobody wants the sums. */
+  private volatile long consumed;
+
+  /**
+   * What was measured.
+   *
+   * @param decodeTokensPerSecond tokens decoded one after the other, context of a few dozen
+   * @param weightBytesPerToken encoded bytes that one decoded token reads
+   * @param prefillTokensPerSecond tokens of one prompt
+   * @param prefillTokens length of that prompt
+   * @param readGigabytesPerSecond reading the weights with all threads and only summing them
+   */
+  public record Result(
+      double decodeTokensPerSecond,
+      long weightBytesPerToken,
+      double prefillTokensPerSecond,
+      int prefillTokens,
+      double readGigabytesPerSecond) {
+    /** 10^9 bytes of weights a second that decode reads. */
+    public double decodeGigabytesPerSecond() {
+      return decodeTokensPerSecond * weightBytesPerToken * 1e-9;
+    }
+  }
+
+  private PackBenchmark(PackReader pack, Model model, int threads) {
+    this.pack = pack;
+    this.model = model;
+    this.threads = threads;
+  }
+
+  /**
+   * @param model of the pack
+   * @param threads of the model, used for reading too
+   */
+  public static Result run(PackReader pack, Model model, int threads) {
+    return new PackBenchmark(pack, model, threads).run();
+  }
+
+  private Result run() {
+    int promptTokens = Math.min(PROMPT_TOKENS, model.config().maxPositionEmbeddings());
+    int[] prompt = randomTokens(promptTokens);
+    Session prefill = model.newSession(promptTokens);
+    double prefillSeconds =
+        medianSeconds(
+            () -> {
+              prefill.reset();
+              prefill.prefill(prompt, ForwardObserver.NONE);
+            });
+    int decodedTokens = Math.min(DECODED_TOKENS, promptTokens);
+    Session decode = model.newSession(decodedTokens);
+    double decodeSeconds =
+        medianSeconds(
+            () -> {
+              decode.reset();
+              for (int i = 0; i < decodedTokens; i++) {
+                decode.decode(prompt[i], ForwardObserver.NONE);
+              }
+            });
+    return new Result(
+        decodedTokens / decodeSeconds,
+        weightBytesPerToken(),
+        promptTokens / prefillSeconds,
+        promptTokens,
+        readGigabytesPerSecond());
+  }
+
+  private int[] randomTokens(int count) {
+    RandomGenerator random = RandomGeneratorFactory.of("L64X128MixRandom").create(1);
+    return random.ints(count, 0, model.config().vocabSize()).toArray();
+  }
+
+  /** Every matrix once, of the embedding one row, of the experts those that a token takes. */
+  private long weightBytesPerToken() {
+    ModelConfig config = model.config();
+    long bytes = 0;
+    long expertBytes = 0;
+    for (TensorKey key : config.tensors().keySet()) {
+      EncodedTensor tensor = pack.tensor(key);
+      long size = tensor.bytes().byteSize();
+      if (key.role().scope() == TensorRole.Scope.EXPERT) {
+        expertBytes += size;
+      } else if (key.role() != TensorRole.EMBEDDING || config.tiedEmbeddings()) {
+        bytes += size;
+      }
+    }
+    return bytes + expertBytes / config.expertCount() * config.expertsPerToken();
+  }
+
+  private double readGigabytesPerSecond() {
+    List<MemorySegment> tensors = new ArrayList<>();
+    long bytes = 0;
+    for (TensorKey key : model.config().tensors().keySet()) {
+      MemorySegment tensor = pack.tensor(key).bytes();
+      tensors.add(tensor);
+      bytes += tensor.byteSize();
+    }
+    try (WorkerPool pool = new WorkerPool(threads)) {
+      return bytes * 1e-9 / medianSeconds(() -> readAll(pool, tensors));
+    }
+  }
+
+  private void readAll(WorkerPool pool, List<MemorySegment> tensors) {
+    pool.forEachRange(
+        threads,
+        (start, end) -> {
+          long sum = 0;
+          for (MemorySegment tensor : tensors) {
+            long from = tensor.byteSize() * start / threads;
+            sum += MemorySum.of(tensor.asSlice(from, tensor.byteSize() * end / threads - from));
+          }
+          consumed = sum;
+        });
+  }
+
+  private static double medianSeconds(Runnable work) {
+    long start = System.nanoTime();
+    do {
+      work.run();
+    } while (System.nanoTime() - start < WARM_UP_NANOS);
+    double[] seconds = new double[RUNS];
+    for (int run = 0; run < RUNS; run++) {
+      long begin = System.nanoTime();
+      work.run();
+      seconds[run] = (System.nanoTime() - begin) * 1e-9;
+    }
+    Arrays.sort(seconds);
+    return seconds[RUNS / 2];
+  }
+}
