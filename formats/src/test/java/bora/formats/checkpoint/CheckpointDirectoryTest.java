@@ -270,4 +270,27 @@ class CheckpointDirectoryTest {
           checkpoint.sourceFiles().stream().map(f -> f.getFileName().toString()).toList());
     }
   }
+
+  @Test
+  void missingNumberOfMistralsFilesIsNamed() throws IOException {
+    CheckpointFixture.mixtral().write(directory);
+    Path relaid = temporary.resolve("relaid");
+    RelaidCheckpoint.of(directory).write(RelaidCheckpoint.Target.MISTRAL_PT_STACKED, relaid);
+    Files.delete(relaid.resolve("consolidated.00.pt"));
+    NoSuchFileException thrown =
+        assertThrows(NoSuchFileException.class, () -> Checkpoint.open(relaid));
+    assertEquals(relaid.resolve("consolidated.00.pth").toString(), thrown.getFile());
+    assertTrue(thrown.getReason().contains("found consolidated.01.pt"), thrown.getMessage());
+  }
+
+  @Test
+  void mistralsWeightsWithoutTheirParamsAreNamed() throws IOException {
+    CheckpointFixture.mixtral().write(directory);
+    Path relaid = temporary.resolve("relaid");
+    RelaidCheckpoint.of(directory).write(RelaidCheckpoint.Target.MISTRAL_PTH, relaid);
+    Files.delete(relaid.resolve("params.json"));
+    NoSuchFileException thrown =
+        assertThrows(NoSuchFileException.class, () -> Checkpoint.open(relaid));
+    assertEquals(relaid.resolve("params.json").toString(), thrown.getFile());
+  }
 }

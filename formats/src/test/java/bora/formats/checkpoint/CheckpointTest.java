@@ -137,8 +137,21 @@ class CheckpointTest {
         wrong(
             "quantized",
             f -> f.raw("model.layers.0.self_attn.q_proj.qweight", "I32", new byte[8], 2),
-            "belongs to a quantized checkpoint",
+            "belongs to a quantized checkpoint (GPTQ or AWQ)",
             "convert the original one"),
+        wrong(
+            "packed",
+            f -> f.raw("model.layers.0.self_attn.q_proj.weight_packed", "I32", new byte[8], 2),
+            "belongs to a quantized checkpoint (compressed-tensors)"),
+        wrong(
+            "scaled",
+            f -> f.raw("model.layers.0.self_attn.q_proj.weight_scale_inv", "F32", new byte[8], 2),
+            "belongs to a quantized checkpoint (FP8 or compressed-tensors)"),
+        wrong(
+            "fused and not fused",
+            f -> f.random("model.layers.0.mlp.experts.down_proj", 4, 16, 24),
+            "`model.layers.0.mlp.experts.down_proj`",
+            "the config asks for no such tensor"),
         wrong(
             "transposed",
             f -> f.random(EXPERT, 24, 16),
