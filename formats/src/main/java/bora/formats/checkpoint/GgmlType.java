@@ -64,6 +64,14 @@ enum GgmlType {
     return Arrays.stream(values()).filter(type -> type.id == id).findFirst();
   }
 
+  /** The type as which weights are written. */
+  static GgmlType of(WeightType weightType) {
+    return Arrays.stream(values())
+        .filter(type -> type.weightType.equals(Optional.of(weightType)))
+        .findFirst()
+        .orElseThrow();
+  }
+
   int id() {
     return id;
   }

@@ -5,8 +5,11 @@ import bora.formats.model.ModelConfig;
 import bora.formats.model.TensorKey;
 import bora.formats.model.TensorRole;
 import bora.formats.model.TensorShape;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Optional;
+import java.util.SequencedMap;
 
 /**
  * The names of llama.cpp's "llama" architecture. Queries and keys stand interleaved. All experts of
@@ -57,6 +60,22 @@ record GgufNames() implements TensorNaming {
       case ROUTER -> block + "ffn_gate_inp.weight";
       case EXPERT_GATE, EXPERT_UP, EXPERT_DOWN -> block + projection(key.role()) + experts;
     };
+  }
+
+  /** The tensors that a file has, in order, each with the keys whose rows it holds. */
+  static SequencedMap<String, List<TensorKey>> tensors(ModelConfig config) {
+    SequencedMap<String, List<TensorKey>> tensors = new LinkedHashMap<>();
+    for (TensorKey key : config.tensors().keySet()) {
+      tensors
+          .computeIfAbsent(nameOf(key, config.architecture()), unused -> new ArrayList<>())
+          .add(key);
+    }
+    return tensors;
+  }
+
+  /** Whether one tensor holds a key and the same projection of the other experts. */
+  static boolean isMerged(TensorKey key, Architecture architecture) {
+    return architecture == Architecture.MIXTRAL && key.role().scope() == TensorRole.Scope.EXPERT;
   }
 
   private static String splitNameOf(TensorKey key) {

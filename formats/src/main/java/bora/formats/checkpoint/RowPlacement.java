@@ -16,7 +16,13 @@ sealed interface RowPlacement {
    * headDim/2 of a head stand at rows 2i and 2i + 1. So they stand where the embedding rotates
    * neighbours (Mistral's own code, llama.cpp) and not halves (transformers).
    */
-  record InterleavedHalves(int headDim) implements RowPlacement {}
+  record InterleavedHalves(int headDim) implements RowPlacement {
+    /** The row that a stored row holds. */
+    int rowAt(int storedRow) {
+      int inHead = storedRow % headDim;
+      return storedRow - inHead + inHead / 2 + inHead % 2 * (headDim / 2);
+    }
+  }
 
   /** As columns: row r is the r-th element of each of the stored rows from {@code firstRow} on. */
   record Columns(long firstRow) implements RowPlacement {}
