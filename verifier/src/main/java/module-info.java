@@ -6,6 +6,8 @@ module bora.verifier {
   requires transitive bora.formats;
   requires transitive bora.runtime;
   requires transitive com.fasterxml.jackson.databind;
+  requires java.xml;
 
   exports bora.verifier;
+  exports bora.verifier.report;
 }

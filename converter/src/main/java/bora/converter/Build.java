@@ -10,7 +10,10 @@ import bora.runtime.Sampling;
 import bora.runtime.Session;
 import bora.runtime.TokenSampler;
 import bora.verifier.ComputedReference;
+import bora.verifier.ConversionCheck;
+import bora.verifier.ConversionResult;
 import bora.verifier.Gate;
+import bora.verifier.KernelCheck;
 import bora.verifier.Reference;
 import bora.verifier.ReferenceModel;
 import bora.verifier.RuntimeCandidate;
@@ -67,6 +70,28 @@ public final class Build {
   }
 
   /**
+   * Holds the runtime against the pack's own decoded weights, on one short window that the pack
+   * draws.
+   *
+   * @param tensors hears of every tensor that the naive model uses
+   */
+  public static VerificationReport checkKernels(
+      PackReader pack, Model model, ProgressListener tensors) throws IOException {
+    int[] window = sampleWindow(model, SAMPLING_SEED, KernelCheck.windowTokens(pack.config()));
+    return KernelCheck.run(new RuntimeCandidate(model, pack), window, tensors);
+  }
+
+  /**
+   * Holds the pack's weights against the checkpoint's.
+   *
+   * @param weights hears of every weight compared
+   */
+  public static ConversionResult checkConversion(
+      Checkpoint checkpoint, PackReader pack, ProgressListener weights) throws IOException {
+    return ConversionCheck.run(WeightSource.of(checkpoint), pack, weights);
+  }
+
+  /**
    * The naive model of a checkpoint over windows that the pack itself draws, since a checkpoint
    * alone has no text: tokens as the model would write them.
    *
@@ -76,7 +101,7 @@ public final class Build {
       Checkpoint checkpoint, Model model, ProgressListener tensors) {
     List<int[]> windows = new ArrayList<>();
     for (int window = 0; window < SAMPLED_WINDOWS; window++) {
-      windows.add(sampleWindow(model, SAMPLING_SEED + window));
+      windows.add(sampleWindow(model, SAMPLING_SEED + window, SAMPLED_WINDOW_TOKENS));
     }
     return new ComputedReference(
         new ReferenceModel(WeightSource.of(checkpoint)),
@@ -86,8 +111,8 @@ public final class Build {
         tensors);
   }
 
-  private static int[] sampleWindow(Model model, long seed) {
-    int[] window = new int[SAMPLED_WINDOW_TOKENS];
+  private static int[] sampleWindow(Model model, long seed, int tokens) {
+    int[] window = new int[tokens];
     window[0] = model.config().bosTokenId().orElse(0);
     Session session = model.newSession(window.length);
     TokenSampler sampler = new TokenSampler(new Sampling.Temperature(1, seed));

@@ -11,11 +11,8 @@ import java.util.Arrays;
  * row are zero.
  */
 final class LaneGroup {
-  /** Keeps the rows of a power-of-two width out of each other's cache sets. */
-  private static final int ROW_PADDING = 16;
-
   private final int maxPanels;
-  private float[] rows = {};
+  private float[][] rows = new float[ScalarGrid.LANES][0];
   private float[] values = {};
   private int rowCount;
   private int lanes;
@@ -30,16 +27,15 @@ final class LaneGroup {
     int count =
         Math.min(source.shape().rows() - firstRow, Math.multiplyExact(maxPanels, ScalarGrid.LANES));
     resize(count, source.shape().columns());
-    int stride = Math.addExact(columns, ROW_PADDING);
     for (int row = 0; row < rowCount; row += ScalarGrid.LANES) {
       int rowsHere = Math.min(ScalarGrid.LANES, rowCount - row);
       for (int lane = 0; lane < rowsHere; lane++) {
-        source.readRows(firstRow + row + lane, 1, rows, lane * stride);
+        source.readRows(firstRow + row + lane, 1, rows[lane], 0);
       }
       for (int lane = rowsHere; lane < ScalarGrid.LANES; lane++) {
-        Arrays.fill(rows, lane * stride, lane * stride + columns, 0);
+        Arrays.fill(rows[lane], 0);
       }
-      transpose(stride, row);
+      PanelRows.transpose(rows, columns, values, row, lanes);
     }
   }
 
@@ -47,22 +43,12 @@ final class LaneGroup {
     rowCount = newRowCount;
     columns = newColumns;
     lanes = Math.ceilDiv(rowCount, ScalarGrid.LANES) * ScalarGrid.LANES;
-    int rowsLength = Math.multiplyExact(ScalarGrid.LANES, Math.addExact(newColumns, ROW_PADDING));
     int valuesLength = Math.multiplyExact(lanes, newColumns);
-    if (rows.length < rowsLength) {
-      rows = new float[rowsLength];
+    if (rows[0].length < newColumns) {
+      rows = new float[ScalarGrid.LANES][newColumns];
     }
     if (values.length < valuesLength) {
       values = new float[valuesLength];
-    }
-  }
-
-  private void transpose(int stride, int firstLane) {
-    for (int column = 0; column < columns; column++) {
-      int target = column * lanes + firstLane;
-      for (int lane = 0; lane < ScalarGrid.LANES; lane++) {
-        values[target + lane] = rows[lane * stride + column];
-      }
     }
   }
 

@@ -7,6 +7,8 @@ import bora.formats.encoding.ScalarCodes;
 import bora.formats.encoding.ScalarGrid;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
+import java.util.List;
+import java.util.stream.IntStream;
 
 /**
  * Chooses row scales, sub-scales and codes of q8, q6 and q4 for a group of panels; {@code
@@ -29,9 +31,15 @@ final class ScalarQuantizer {
   /** The largest weight, in steps, that no code misses by more than half a step. */
   private final float reach;
 
-  private final byte[] blockCodes = new byte[ScalarGrid.COLUMNS_PER_BLOCK * ScalarGrid.LANES];
-  private int[] codes = {};
+  /** By column of a block. */
+  private final List<List<ScalarCodes.Field>> fields;
+
+  private int[] words = {};
   private float[] rowScales = {};
+
+  /** The rounding bias, but zero for rows of zeros, whose codes are zero. */
+  private float[] biases = {};
+
   private float[] inverseSteps = {};
   private int[] indices = {};
   private int[] bestIndices = {};
@@ -46,6 +54,14 @@ final class ScalarQuantizer {
     this.topCode = (1 << encoding.codeBits()) - 1;
     this.roundingBias = ScalarGrid.centre(encoding.codeBits()) + 0.5f;
     this.reach = roundingBias;
+    this.fields =
+        IntStream.range(0, ScalarGrid.COLUMNS_PER_BLOCK)
+            .mapToObj(column -> ScalarCodes.fields(encoding, column))
+            .toList();
+  }
+
+  Encoding encoding() {
+    return encoding;
   }
 
   /**
@@ -66,7 +82,7 @@ final class ScalarQuantizer {
   /**
    * Encodes a group.
    *
-   * @param panels receives the group's panels, one after the other; all zero before
+   * @param panels receives the group's panels, one after the other
    */
   void encode(LaneGroup group, MemorySegment panels) {
     int lanes = group.lanes();
@@ -88,7 +104,8 @@ final class ScalarQuantizer {
 
   private void resize(int lanes, int blocks) {
     if (rowScales.length < lanes) {
-      codes = new int[lanes * ScalarGrid.COLUMNS_PER_BLOCK];
+      words = new int[lanes * ScalarCodes.unitCount(encoding)];
+      biases = new float[lanes];
       rowScales = new float[lanes];
       inverseSteps = new float[lanes];
       indices = new int[lanes];
@@ -115,6 +132,9 @@ final class ScalarQuantizer {
       }
     }
     long panelBytes = encoding.panelBytes(group.columns());
+    for (int panel = 0; panel < group.panels(); panel++) {
+      panels.asSlice(panel * panelBytes, encoding.codesOffsetBytes(group.columns())).fill((byte) 0);
+    }
     for (int lane = 0; lane < lanes; lane++) {
       double rowLargest = 0;
       for (int block = 0; block < blocks; block++) {
@@ -122,6 +142,7 @@ final class ScalarQuantizer {
       }
       short bits = rowScaleBits((float) rowLargest);
       rowScales[lane] = BFloat16.toFloat(bits);
+      biases[lane] = rowScales[lane] == 0 ? 0 : roundingBias;
       long panelOffsetBytes = lane / ScalarGrid.LANES * panelBytes;
       panels.set(
           LittleEndian.SHORT,
@@ -233,21 +254,6 @@ final class ScalarQuantizer {
     }
   }
 
-  private static void round(
-      float[] values,
-      int valuesAt,
-      int lanes,
-      float[] inverseSteps,
-      float roundingBias,
-      int topCode,
-      int[] codes,
-      int codesAt) {
-    for (int lane = 0; lane < lanes; lane++) {
-      float position = values[valuesAt + lane] * inverseSteps[lane] + roundingBias;
-      codes[codesAt + lane] = Math.min(Math.max((int) position, 0), topCode);
-    }
-  }
-
   private void writeSubScales(LaneGroup group, int block, MemorySegment panels) {
     long panelBytes = encoding.panelBytes(group.columns());
     for (int panel = 0; panel < group.panels(); panel++) {
@@ -260,49 +266,53 @@ final class ScalarQuantizer {
     }
   }
 
+  /** Codes of columns beyond the last stay zero. */
   private void writeCodes(LaneGroup group, int block, MemorySegment panels) {
     int lanes = group.lanes();
     int first = block * ScalarGrid.COLUMNS_PER_BLOCK;
     int width = Math.min(group.columns() - first, ScalarGrid.COLUMNS_PER_BLOCK);
+    int units = ScalarCodes.unitCount(encoding);
+    Arrays.fill(words, 0, units * lanes, 0);
     for (int column = 0; column < width; column++) {
-      round(
-          group.values(),
-          (first + column) * lanes,
-          lanes,
-          inverseSteps,
-          roundingBias,
-          topCode,
-          codes,
-          column * lanes);
+      int valuesAt = (first + column) * lanes;
+      for (ScalarCodes.Field field : fields.get(column)) {
+        addCodes(group.values(), valuesAt, lanes, inverseSteps, biases, topCode, field, words);
+      }
     }
     long panelBytes = encoding.panelBytes(group.columns());
     long blockOffsetBytes =
         encoding.codesOffsetBytes(group.columns()) + (long) block * encoding.blockBytes();
-    Arrays.fill(blockCodes, (byte) 0);
     for (int panel = 0; panel < group.panels(); panel++) {
-      gatherCodes(panel * ScalarGrid.LANES, lanes, width);
-      ScalarCodes.packBlock(encoding, blockCodes, panels, panel * panelBytes + blockOffsetBytes);
-    }
-  }
-
-  private void gatherCodes(int firstLane, int lanes, int width) {
-    for (int column = 0; column < width; column++) {
-      for (int lane = 0; lane < ScalarGrid.LANES; lane++) {
-        blockCodes[column * ScalarGrid.LANES + lane] =
-            (byte) codes[column * lanes + firstLane + lane];
-      }
-    }
-    for (int lane = 0; lane < ScalarGrid.LANES; lane++) {
-      if (rowScales[firstLane + lane] == 0) {
-        clearLane(lane, width);
+      for (int unit = 0; unit < units; unit++) {
+        MemorySegment.copy(
+            words,
+            unit * lanes + panel * ScalarGrid.LANES,
+            panels,
+            LittleEndian.INT,
+            panel * panelBytes + blockOffsetBytes + (long) unit * ScalarCodes.UNIT_BYTES,
+            ScalarGrid.LANES);
       }
     }
   }
 
-  /** Rows of zeros, rows that pad the panel among them, have codes of zero. */
-  private void clearLane(int lane, int width) {
-    for (int column = 0; column < width; column++) {
-      blockCodes[column * ScalarGrid.LANES + lane] = 0;
+  /** Rounds the weights of a column to codes and adds a field of these to the lanes' words. */
+  private static void addCodes(
+      float[] values,
+      int valuesAt,
+      int lanes,
+      float[] inverseSteps,
+      float[] biases,
+      int topCode,
+      ScalarCodes.Field field,
+      int[] words) {
+    int wordsAt = field.unit() * lanes;
+    int codeBit = field.codeBit();
+    int mask = field.mask();
+    int wordBit = field.wordBit();
+    for (int lane = 0; lane < lanes; lane++) {
+      float position = values[valuesAt + lane] * inverseSteps[lane] + biases[lane];
+      int code = Math.min(Math.max((int) position, 0), topCode);
+      words[wordsAt + lane] |= (code >>> codeBit & mask) << wordBit;
     }
   }
 }

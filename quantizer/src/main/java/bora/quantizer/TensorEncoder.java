@@ -1,21 +1,16 @@
 package bora.quantizer;
 
-import bora.formats.encoding.BFloat16;
 import bora.formats.encoding.Encoding;
-import bora.formats.encoding.LittleEndian;
-import bora.formats.encoding.ScalarGrid;
-import bora.formats.model.TensorShape;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
-import java.util.Arrays;
 import java.util.EnumMap;
 import java.util.Map;
 
 /**
- * Turns weights into encoded bytes, a few panels at a time: heap use does not grow with the number
- * of rows. The bytes depend on the weights and the encoding alone. Not for several threads at once:
- * each has an encoder of its own, whose buffers serve one tensor after the other.
+ * Turns weights into encoded bytes, a few panels at a time: memory use does not grow with the
+ * number of rows. The bytes depend on the weights and the encoding alone. Not for several threads
+ * at once: each has an encoder of its own, whose buffers serve one tensor after the other.
  */
 public final class TensorEncoder {
   private static final int PANELS_PER_GROUP = 8;
@@ -23,9 +18,11 @@ public final class TensorEncoder {
 
   private final LaneGroup group;
   private final int chunkBytes;
+  private final Map<Encoding, FloatEncoder> floatEncoders = new EnumMap<>(Encoding.class);
   private final Map<Encoding, ScalarQuantizer> quantizers = new EnumMap<>(Encoding.class);
-  private byte[] chunk = {};
-  private int filledBytes;
+
+  /** Outside the heap, from where a file channel writes without a copy. */
+  private ByteBuffer chunk = ByteBuffer.allocateDirect(0);
 
   public TensorEncoder() {
     this(PANELS_PER_GROUP, CHUNK_BYTES);
@@ -49,108 +46,58 @@ public final class TensorEncoder {
       throw new IllegalArgumentException(
           source.key() + ": " + encoding.jsonName() + " cannot hold a vector");
     }
-    filledBytes = 0;
+    chunk.clear();
+    switch (encoding) {
+      case F32, BF16 ->
+          encodeFloats(source, floatEncoders.computeIfAbsent(encoding, FloatEncoder::new), sink);
+      case Q8, Q6, Q4 ->
+          encodeScalars(source, quantizers.computeIfAbsent(encoding, ScalarQuantizer::new), sink);
+    }
+    flush(sink);
+  }
+
+  private void encodeFloats(WeightSource source, FloatEncoder encoder, ByteSink sink)
+      throws IOException {
     if (source.shape().isVector()) {
-      encodeVector(source, encoding, sink);
+      encoder.encodeVector(source, reserve(encoder.encoding().encodedBytes(source.shape()), sink));
       return;
     }
+    long panelBytes = encoder.encoding().panelBytes(source.shape().columns());
+    for (int row = 0; row < source.shape().rows(); row += encoder.encoding().rowsPerPanel()) {
+      encoder.encodePanel(source, row, reserve(panelBytes, sink));
+    }
+  }
+
+  private void encodeScalars(WeightSource source, ScalarQuantizer quantizer, ByteSink sink)
+      throws IOException {
+    long panelBytes = quantizer.encoding().panelBytes(source.shape().columns());
     for (int row = 0; row < source.shape().rows(); row += group.rowCount()) {
       group.read(source, row);
-      encodeGroup(source, encoding, sink);
+      quantizer.encode(group, reserve(Math.multiplyExact(group.panels(), panelBytes), sink));
     }
-    flush(sink);
   }
 
-  private void encodeGroup(WeightSource source, Encoding encoding, ByteSink sink)
-      throws IOException {
-    MemorySegment panels =
-        reserve(Math.multiplyExact(group.panels(), encoding.panelBytes(group.columns())));
-    switch (encoding) {
-      case F32 -> writeFloats(panels);
-      case BF16 -> writeBFloats(source, panels);
-      case Q8, Q6, Q4 ->
-          quantizers.computeIfAbsent(encoding, ScalarQuantizer::new).encode(group, panels);
-    }
-    if (filledBytes >= chunkBytes) {
+  /** Room in the chunk for the next bytes, all of which are to be written. */
+  private MemorySegment reserve(long bytes, ByteSink sink) throws IOException {
+    if (chunk.position() >= chunkBytes) {
       flush(sink);
     }
-  }
-
-  private void encodeVector(WeightSource source, Encoding encoding, ByteSink sink)
-      throws IOException {
-    TensorShape shape = source.shape();
-    float[] values = new float[shape.columns()];
-    source.readRows(0, 1, values, 0);
-    MemorySegment bytes = reserve(encoding.encodedBytes(shape));
-    for (int i = 0; i < values.length; i++) {
-      if (encoding == Encoding.F32) {
-        bytes.set(LittleEndian.FLOAT, 4L * i, values[i]);
-      } else {
-        bytes.set(LittleEndian.SHORT, 2L * i, bfloat(source, values[i]));
-      }
+    int length = Math.toIntExact(bytes);
+    if (chunk.remaining() < length) {
+      flush(sink);
     }
-    flush(sink);
-  }
-
-  private void writeFloats(MemorySegment panels) {
-    long panelBytes = Encoding.F32.panelBytes(group.columns());
-    for (int panel = 0; panel < group.panels(); panel++) {
-      for (int column = 0; column < group.columns(); column++) {
-        MemorySegment.copy(
-            group.values(),
-            column * group.lanes() + panel * ScalarGrid.LANES,
-            panels,
-            LittleEndian.FLOAT,
-            panel * panelBytes + (long) column * ScalarGrid.LANES * Float.BYTES,
-            ScalarGrid.LANES);
-      }
+    if (chunk.remaining() < length) {
+      chunk = ByteBuffer.allocateDirect(Math.addExact(chunkBytes, length));
     }
-  }
-
-  private void writeBFloats(WeightSource source, MemorySegment panels) throws IOException {
-    long panelBytes = Encoding.BF16.panelBytes(group.columns());
-    float[] values = group.values();
-    for (int column = 0; column < group.columns(); column++) {
-      for (int lane = 0; lane < group.lanes(); lane++) {
-        long offsetBytes =
-            lane / ScalarGrid.LANES * panelBytes
-                + (long) (column / 2) * 64
-                + lane % ScalarGrid.LANES * 4L
-                + column % 2 * 2L;
-        short bits = bfloat(source, values[column * group.lanes() + lane]);
-        panels.set(LittleEndian.SHORT, offsetBytes, bits);
-      }
-    }
-  }
-
-  private static short bfloat(WeightSource source, float value) throws IOException {
-    short bits = BFloat16.fromFloat(value);
-    if (Float.isInfinite(BFloat16.toFloat(bits))) {
-      throw new IOException(
-          source.key()
-              + ": a weight is too large for bf16: expected at most 3.3895e38, found "
-              + value
-              + "; give this tensor the encoding f32");
-    }
-    return bits;
-  }
-
-  /** The next bytes of the chunk, zero. */
-  private MemorySegment reserve(long bytes) {
-    int end = Math.toIntExact(Math.addExact(filledBytes, bytes));
-    if (chunk.length < end) {
-      chunk = Arrays.copyOf(chunk, end);
-    }
-    Arrays.fill(chunk, filledBytes, end, (byte) 0);
-    MemorySegment reserved = MemorySegment.ofArray(chunk).asSlice(filledBytes, bytes);
-    filledBytes = end;
+    MemorySegment reserved = MemorySegment.ofBuffer(chunk).asSlice(0, length);
+    chunk.position(chunk.position() + length);
     return reserved;
   }
 
   private void flush(ByteSink sink) throws IOException {
-    if (filledBytes > 0) {
-      sink.append(ByteBuffer.wrap(chunk, 0, filledBytes));
+    if (chunk.position() > 0) {
+      sink.append(chunk.flip());
     }
-    filledBytes = 0;
+    chunk.clear();
   }
 }

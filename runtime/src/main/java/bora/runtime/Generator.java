@@ -1,13 +1,13 @@
 package bora.runtime;
 
 import java.util.Arrays;
-import java.util.function.IntConsumer;
+import java.util.function.IntPredicate;
 
 /** Continues a prompt token by token: prefill, then decode steps. */
 public final class Generator {
   private final Model model;
   private final Session session;
-  private final Sampling sampling;
+  private final TokenSampler sampler;
 
   /**
    * @param model whose end-of-sequence tokens stop the generation
@@ -16,22 +16,24 @@ public final class Generator {
   public Generator(Model model, Session session, Sampling sampling) {
     this.model = model;
     this.session = session;
-    this.sampling = sampling;
+    this.sampler = new TokenSampler(sampling);
   }
 
   /**
-   * Generates until an end-of-sequence token or {@code maxTokens}. The last token has not been run:
-   * the session ends {@code prompt.length + generated - 1} positions further. Every call draws anew
-   * from the sampling's seed.
+   * Generates until an end-of-sequence token, {@code maxTokens}, or the listener's end. The last
+   * token has not been run: the session ends {@code prompt.length + generated - 1} positions
+   * further. The draws go on from call to call, and what earlier calls have run and generated
+   * counts as a repetition.
    *
    * @param prompt at least one token
    * @param maxTokens at least 1
-   * @param onToken told each token as it is chosen, an end-of-sequence token included
+   * @param goOn told each token as it is chosen, an end-of-sequence token included; says whether to
+   *     generate another
    * @return the same tokens
    * @throws IllegalStateException when the session's context does not have room for {@code
    *     prompt.length + maxTokens - 1} tokens; nothing has been run
    */
-  public int[] generate(int[] prompt, int maxTokens, IntConsumer onToken) {
+  public int[] generate(int[] prompt, int maxTokens, IntPredicate goOn) {
     if (maxTokens < 1) {
       throw new IllegalArgumentException("maxTokens: expected at least 1, found " + maxTokens);
     }
@@ -43,14 +45,16 @@ public final class Generator {
               + " tokens, found a session of "
               + session.contextTokens());
     }
-    TokenSampler sampler = new TokenSampler(sampling);
+    for (int token : prompt) {
+      sampler.observe(token);
+    }
     int[] generated = new int[maxTokens];
     float[] logits = session.prefill(prompt, ForwardObserver.NONE);
     for (int count = 0; ; ) {
       int token = sampler.next(logits);
       generated[count++] = token;
-      onToken.accept(token);
-      if (count == maxTokens || model.config().eosTokenIds().contains(token)) {
+      boolean more = goOn.test(token);
+      if (!more || count == maxTokens || model.config().eosTokenIds().contains(token)) {
         return Arrays.copyOf(generated, count);
       }
       logits = session.decode(token, ForwardObserver.NONE);

@@ -8,9 +8,14 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import bora.formats.model.ModelConfig;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Set;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 final class GeneratorTest {
@@ -108,6 +113,74 @@ final class GeneratorTest {
     assertEquals(Math.exp(1) / sum, counts[3] / (double) draws, tolerance);
   }
 
+  static Stream<Arguments> candidates() {
+    // Probabilities 0.1, 0.4, 0.3, 0.2 of tokens 0 to 3.
+    return Stream.of(
+        Arguments.of(new Sampling.Candidates(0, 1, 0), Set.of(0, 1, 2, 3)),
+        Arguments.of(new Sampling.Candidates(1, 1, 0), Set.of(1)),
+        Arguments.of(new Sampling.Candidates(3, 1, 0), Set.of(1, 2, 3)),
+        Arguments.of(new Sampling.Candidates(9, 1, 0), Set.of(0, 1, 2, 3)),
+        Arguments.of(new Sampling.Candidates(0, 0.39, 0), Set.of(1)),
+        Arguments.of(new Sampling.Candidates(0, 0.65, 0), Set.of(1, 2)),
+        Arguments.of(new Sampling.Candidates(0, 1e-9, 0), Set.of(1)),
+        Arguments.of(new Sampling.Candidates(0, 1, 0.45), Set.of(1, 2, 3)),
+        Arguments.of(new Sampling.Candidates(0, 1, 1), Set.of(1)),
+        // Of the two most likely ones the first has 4/7.
+        Arguments.of(new Sampling.Candidates(2, 0.5, 0), Set.of(1)),
+        Arguments.of(new Sampling.Candidates(3, 0.9, 0.6), Set.of(1, 2)));
+  }
+
+  @ParameterizedTest
+  @MethodSource("candidates")
+  void drawsFromTheCandidatesOnly(Sampling.Candidates candidates, Set<Integer> expected) {
+    float[] logits = {
+      (float) Math.log(0.1), (float) Math.log(0.4), (float) Math.log(0.3), (float) Math.log(0.2)
+    };
+    TokenSampler sampler = new TokenSampler(new Sampling.Temperature(1, candidates, 1, 7));
+    Set<Integer> drawn = new HashSet<>();
+    for (int i = 0; i < 1000; i++) {
+      drawn.add(sampler.next(logits));
+    }
+    assertEquals(expected, drawn);
+  }
+
+  @Test
+  void candidatesThatAreAllDrawAsWithoutLimits() {
+    float[] logits = {0, 1, 2, 0.5f, -1};
+    TokenSampler plain = new TokenSampler(new Sampling.Temperature(0.9, 11));
+    TokenSampler limited =
+        new TokenSampler(new Sampling.Temperature(0.9, new Sampling.Candidates(5, 1, 1e-9), 1, 11));
+    for (int i = 0; i < 100; i++) {
+      assertEquals(plain.next(logits), limited.next(logits));
+    }
+  }
+
+  @Test
+  void penalizesWhatHasOccurred() {
+    float[] logits = {3, 2.5f, -1, -1.5f};
+    TokenSampler sampler = new TokenSampler(new Sampling.Greedy(1.5));
+    assertEquals(0, sampler.next(logits));
+    assertEquals(1, sampler.next(logits));
+    assertEquals(0, sampler.next(logits), "both are penalized, the first leads again");
+    float[] negative = {-1, -1.25f};
+    TokenSampler observing = new TokenSampler(new Sampling.Greedy(1.5));
+    observing.observe(0);
+    assertEquals(1, observing.next(negative));
+    assertEquals(-1, negative[0], "the logits are left as they are");
+  }
+
+  @Test
+  void endsWhenTheListenerWantsNoMore() {
+    RandomModel random = endingAt(List.of());
+    try (Model model = random.open(KernelChoice.SCALAR)) {
+      Session session = model.newSession(20);
+      Generator generator = new Generator(model, session, new Sampling.Greedy());
+      int[] heard = new int[1];
+      assertEquals(3, generator.generate(PROMPT, 10, token -> ++heard[0] < 3).length);
+      assertEquals(PROMPT.length + 2, session.position());
+    }
+  }
+
   @Test
   void greedyTakesTheLowestAmongEquals() {
     assertEquals(1, TokenSampler.mostLikely(new float[] {-3, 2, 2, 1}));
@@ -126,14 +199,24 @@ final class GeneratorTest {
   }
 
   @Test
+  void refusesCandidatesThatAreNone() {
+    assertThrows(IllegalArgumentException.class, () -> new Sampling.Candidates(-1, 1, 0));
+    assertThrows(IllegalArgumentException.class, () -> new Sampling.Candidates(0, 0, 0));
+    assertThrows(IllegalArgumentException.class, () -> new Sampling.Candidates(0, 1.1, 0));
+    assertThrows(IllegalArgumentException.class, () -> new Sampling.Candidates(0, 1, -0.1));
+    assertThrows(IllegalArgumentException.class, () -> new Sampling.Candidates(0, 1, Double.NaN));
+    assertThrows(IllegalArgumentException.class, () -> new Sampling.Greedy(0));
+  }
+
+  @Test
   void refusesAContextThatIsTooShortBeforeRunning() {
     RandomModel random = endingAt(List.of());
     try (Model model = random.open(KernelChoice.SCALAR)) {
       Session session = model.newSession(5);
       Generator generator = new Generator(model, session, new Sampling.Greedy());
-      assertThrows(IllegalStateException.class, () -> generator.generate(PROMPT, 4, token -> {}));
+      assertThrows(IllegalStateException.class, () -> generator.generate(PROMPT, 4, token -> true));
       assertThrows(
-          IllegalArgumentException.class, () -> generator.generate(PROMPT, 0, token -> {}));
+          IllegalArgumentException.class, () -> generator.generate(PROMPT, 0, token -> true));
       assertEquals(0, session.position());
     }
   }

@@ -31,6 +31,7 @@ final class Checks {
     Double measured = metrics.get(metric);
     if (measured == null) {
       return new Check(
+          metric.id(),
           metric,
           OptionalDouble.empty(),
           bound,
@@ -40,6 +41,7 @@ final class Checks {
     boolean kept = bound.isPresent() && Gate.keeps(metric, measured, bound.getAsDouble());
     boolean layered = metric != Metric.DECODE_MAX_ABS_VS_PREFILL;
     String where = kept || !layered ? "" : fault.map(Fault::toString).orElse("");
-    return new Check(metric, OptionalDouble.of(measured), bound, Verdict.of(kept), where);
+    return new Check(
+        metric.id(), metric, OptionalDouble.of(measured), bound, Verdict.of(kept), where);
   }
 }

@@ -58,17 +58,32 @@ public final class ComputedReference implements OutputReference {
   public static ComputedReference ofTokens(
       ReferenceSource source, Path tokensFile, WindowsProtocol protocol, ProgressListener progress)
       throws IOException {
-    int[] tokens = TokenIds.read(tokensFile);
+    return ofTokens(source, TokenIds.read(tokensFile), tokensFile, protocol, progress);
+  }
+
+  /**
+   * Windows of tokens.
+   *
+   * @param file where they came from, for messages and the report
+   * @throws CorruptFileException when they are too few for one window
+   */
+  public static ComputedReference ofTokens(
+      ReferenceSource source,
+      int[] tokens,
+      Path file,
+      WindowsProtocol protocol,
+      ProgressListener progress)
+      throws IOException {
     if (tokens.length < protocol.windowTokens()) {
       throw new CorruptFileException(
-          tokensFile,
+          file,
           "too short: expected at least "
               + protocol.windowTokens()
               + " tokens for one window, found "
               + tokens.length);
     }
     List<int[]> windows = protocol.windows(tokens, source.config().bosTokenId());
-    return new ComputedReference(source, windows, tokensFile, DEFAULT_WINDOWS_PER_BATCH, progress);
+    return new ComputedReference(source, windows, file, DEFAULT_WINDOWS_PER_BATCH, progress);
   }
 
   @Override

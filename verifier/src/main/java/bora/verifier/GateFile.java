@@ -54,12 +54,16 @@ record GateFile(Path file) {
 
   private Metric metric(String id) throws CorruptFileException {
     return Metric.ofId(id)
+        .filter(Metric::isLimitedByGates)
         .orElseThrow(
             () ->
                 new CorruptFileException(
                     file,
                     "unknown metric: expected one of "
-                        + Arrays.stream(Metric.values()).map(Metric::id).toList()
+                        + Arrays.stream(Metric.values())
+                            .filter(Metric::isLimitedByGates)
+                            .map(Metric::id)
+                            .toList()
                         + ", found `"
                         + id
                         + "`"));

@@ -20,6 +20,20 @@ public final class ImposedRouting {
     this.choices = Map.copyOf(choices);
   }
 
+  /** Every choice of a reference, which knows its router logits. */
+  static ImposedRouting of(SequenceOutputs reference, int expertsPerToken) {
+    Map<Decision, int[]> choices = new HashMap<>();
+    for (int layer = 0; layer < reference.routerLogits().size(); layer++) {
+      for (int position = 0; position < reference.tokens().length; position++) {
+        PositionValues logits = reference.routerLogits().get(layer);
+        choices.put(
+            new Decision(layer, position),
+            RouterChoice.of(logits, position, expertsPerToken).experts());
+      }
+    }
+    return new ImposedRouting(choices);
+  }
+
   /** The experts of a position in a layer; none where the router decides. */
   public int[] expertsOf(int layer, int position) {
     return choices.getOrDefault(new Decision(layer, position), ROUTER).clone();

@@ -23,6 +23,8 @@ final class LayerComparison {
   private long decisions;
   private long flips;
   private long flipsBeyondMargin;
+  private long orderKept;
+  private final MarginHistogram margins = new MarginHistogram();
   private final int[] uses;
   private final List<int[]> expertsWhereBad = new ArrayList<>();
 
@@ -42,8 +44,12 @@ final class LayerComparison {
   void addRouting(PositionValues reference, PositionValues candidate) {
     for (int position = 0; position < reference.positions(); position++) {
       RouterChoice expected = RouterChoice.of(reference, position, expertsPerToken);
+      RouterChoice found = RouterChoice.of(candidate, position, expertsPerToken);
+      boolean flipped = !expected.sameExperts(found);
       decisions++;
-      if (!expected.sameExperts(RouterChoice.of(candidate, position, expertsPerToken))) {
+      margins.add(expected.margin(), flipped);
+      orderKept += expected.sameOrder(found) ? 1 : 0;
+      if (flipped) {
         flips++;
         // Written so that a NaN is beyond the margin.
         flipsBeyondMargin += expected.margin() <= nearTieMargin ? 0 : 1;
@@ -97,7 +103,13 @@ final class LayerComparison {
         hidden ? OptionalDouble.of(squaredDifference / squaredReference) : OptionalDouble.empty(),
         routed ? OptionalLong.of(decisions) : OptionalLong.empty(),
         routed ? OptionalLong.of(flips) : OptionalLong.empty(),
-        routed ? OptionalLong.of(flipsBeyondMargin) : OptionalLong.empty());
+        routed ? OptionalLong.of(flipsBeyondMargin) : OptionalLong.empty(),
+        routed ? OptionalLong.of(orderKept) : OptionalLong.empty(),
+        OptionalDouble.empty());
+  }
+
+  MarginHistogram margins() {
+    return margins;
   }
 
   /**

@@ -31,20 +31,22 @@ final class LayerComparisons {
             .toList();
   }
 
+  /** Layers are compared by all processors; each one's sums stay with one of them. */
   void add(SequenceOutputs reference, SequenceOutputs candidate) {
-    List<PositionValues> routing = reference.routerLogits();
-    for (int layer = 0; layer < routing.size(); layer++) {
-      comparisons
-          .get(layer + 1)
-          .addRouting(routing.get(layer), candidate.routerLogits().get(layer));
+    IntStream.range(0, comparisons.size())
+        .parallel()
+        .forEach(index -> add(index, reference, candidate));
+  }
+
+  private void add(int index, SequenceOutputs reference, SequenceOutputs candidate) {
+    LayerComparison comparison = comparisons.get(index);
+    boolean routed = index > 0 && !reference.routerLogits().isEmpty();
+    PositionValues routing = routed ? reference.routerLogits().get(index - 1) : null;
+    if (routed && !candidate.routerLogits().isEmpty()) {
+      comparison.addRouting(routing, candidate.routerLogits().get(index - 1));
     }
-    for (int index = 0; index < reference.hidden().size(); index++) {
-      comparisons
-          .get(index)
-          .addHidden(
-              reference.hidden().get(index),
-              candidate.hidden().get(index),
-              index == 0 || routing.isEmpty() ? null : routing.get(index - 1));
+    if (!reference.hidden().isEmpty()) {
+      comparison.addHidden(reference.hidden().get(index), candidate.hidden().get(index), routing);
     }
   }
 
@@ -52,20 +54,31 @@ final class LayerComparisons {
     return comparisons.stream().map(LayerComparison::result).toList();
   }
 
+  /** Router decisions of all layers by the reference's margin; empty where there are none. */
+  List<MarginBin> margins() {
+    MarginHistogram all = new MarginHistogram();
+    comparisons.forEach(comparison -> all.add(comparison.margins()));
+    List<MarginBin> bins = all.bins();
+    return bins.stream().allMatch(bin -> bin.decisions() == 0) ? List.of() : bins;
+  }
+
   void putMetrics(Map<Metric, Double> metrics) {
     List<LayerResult> results = results();
     long decisions = 0;
     long flips = 0;
     long beyondMargin = 0;
+    long orderKept = 0;
     double cosineMin = Double.POSITIVE_INFINITY;
     for (LayerResult result : results) {
       decisions += result.routerDecisions().orElse(0);
       flips += result.routerFlips().orElse(0);
       beyondMargin += result.routerFlipsBeyondMargin().orElse(0);
+      orderKept += result.routerOrderKept().orElse(0);
       cosineMin = Math.min(cosineMin, result.hiddenCosine().orElse(cosineMin));
     }
     if (decisions > 0) {
       metrics.put(Metric.ROUTER_AGREEMENT, 1 - (double) flips / decisions);
+      metrics.put(Metric.ROUTER_ORDER_AGREEMENT, (double) orderKept / decisions);
       metrics.put(Metric.ROUTER_FLIPS, (double) flips);
       metrics.put(Metric.ROUTER_FLIPS_BEYOND_MARGIN, (double) beyondMargin);
     }

@@ -13,6 +13,9 @@ import java.util.OptionalLong;
  * @param routerDecisions router decisions compared
  * @param routerFlips decisions that took another set of experts
  * @param routerFlipsBeyondMargin flips where the reference's decision was no near tie
+ * @param routerOrderKept decisions that took the same experts and ranked them in the same order
+ * @param hiddenNmseImposedRouting what {@code hiddenNmse} is, over the sequences run again, when
+ *     the reference's choices of experts are imposed on the candidate
  */
 public record LayerResult(
     int layer,
@@ -20,7 +23,22 @@ public record LayerResult(
     OptionalDouble hiddenNmse,
     OptionalLong routerDecisions,
     OptionalLong routerFlips,
-    OptionalLong routerFlipsBeyondMargin) {
+    OptionalLong routerFlipsBeyondMargin,
+    OptionalLong routerOrderKept,
+    OptionalDouble hiddenNmseImposedRouting) {
   /** Stands for the embedding, which comes before layer 0. */
   public static final int EMBEDDING = -1;
+
+  /** This result with what was found when the reference's choices were imposed. */
+  LayerResult withImposedRouting(LayerResult imposed) {
+    return new LayerResult(
+        layer,
+        hiddenCosine,
+        hiddenNmse,
+        routerDecisions,
+        routerFlips,
+        routerFlipsBeyondMargin,
+        routerOrderKept,
+        imposed.hiddenNmse);
+  }
 }

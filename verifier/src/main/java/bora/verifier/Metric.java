@@ -36,6 +36,16 @@ public enum Metric {
       Direction.AT_MOST,
       "nats",
       "KL divergence of the reference from the candidate, mean over positions"),
+  KLD_MEAN_IMPOSED_ROUTING(
+      "kld.mean.imposedRouting",
+      Direction.AT_MOST,
+      "nats",
+      "KL divergence of the candidate when it follows the reference's choices of experts"),
+  KLD_MEAN_FLIPS(
+      "kld.mean.flips",
+      Direction.AT_MOST,
+      "nats",
+      "KL divergence that the candidate's own choices of experts add, on the same positions"),
   TOP1_AGREEMENT(
       "top1.agreement",
       Direction.AT_LEAST,
@@ -68,6 +78,11 @@ public enum Metric {
       Direction.AT_LEAST,
       "ratio",
       "share of router decisions that take the same set of experts"),
+  ROUTER_ORDER_AGREEMENT(
+      "router.order.agreement",
+      Direction.AT_LEAST,
+      "ratio",
+      "share of router decisions that take the same experts and rank them in the same order"),
   ROUTER_FLIPS(
       "router.flips", Direction.AT_MOST, "decisions", "router decisions that take another set"),
   ROUTER_FLIPS_BEYOND_MARGIN(
@@ -86,7 +101,17 @@ public enum Metric {
       "decode.maxAbsVsPrefill",
       Direction.AT_MOST,
       "logits",
-      "largest difference of any logit between the candidate's decode and its own prefill");
+      "largest difference of any logit between the candidate's decode and its own prefill"),
+  CONVERSION_MISROUNDED(
+      "conversion.misrounded",
+      Direction.AT_MOST,
+      "weights",
+      "stored weights that are not the nearest to the checkpoint's that their scales allow"),
+  CONVERSION_ERROR(
+      "conversion.error",
+      Direction.AT_MOST,
+      "ratio",
+      "squared error of the worst tensor, divided by what its encoding promises");
 
   /** Which side of a limit is good. */
   public enum Direction {
@@ -134,6 +159,11 @@ public enum Metric {
   /** In one phrase, for reports. */
   public String meaning() {
     return meaning;
+  }
+
+  /** Whether a gate may limit it; the others have one right value, whatever is released. */
+  public boolean isLimitedByGates() {
+    return this != CONVERSION_MISROUNDED && this != CONVERSION_ERROR;
   }
 
   /** Finds a metric by its id. */

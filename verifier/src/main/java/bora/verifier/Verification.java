@@ -26,6 +26,7 @@ public final class Verification {
   private final LogitComparison logits = new LogitComparison();
   private final WindowComparison windows = new WindowComparison();
   private final LayerComparisons layers;
+  private final ForcedRouting forced;
   private final DecodeComparison decode;
   private final Map<Metric, Double> metrics = new EnumMap<>(Metric.class);
   private boolean layersKnown;
@@ -40,6 +41,7 @@ public final class Verification {
     this.progress = progress;
     this.nearTies = new NearTies(candidate, options.nearTieMargin());
     this.layers = new LayerComparisons(config, gate, options.nearTieMargin());
+    this.forced = new ForcedRouting(candidate, options);
     this.decode = new DecodeComparison(config.expertsPerToken(), options.nearTieMargin());
     this.decodeBudget = options.maxDecodePositions();
   }
@@ -74,6 +76,7 @@ public final class Verification {
       compareGreedy(greedy.get());
     }
     logits.putMetrics(metrics);
+    forced.putMetrics(metrics);
     layers.putMetrics(metrics);
   }
 
@@ -87,6 +90,7 @@ public final class Verification {
     layersKnown |= !reference.hidden().isEmpty() || !reference.routerLogits().isEmpty();
     logits.add(reference, prefill, scored);
     layers.add(reference, prefill);
+    forced.add(reference, prefill, settled.routing(), scored).ifPresent(this::heard);
     compareDecode(prefill, settled.routing());
   }
 
@@ -152,11 +156,15 @@ public final class Verification {
         gate.name(),
         checks,
         new LinkedHashMap<>(metrics),
-        layersKnown ? layers.results() : List.of(),
+        layersKnown ? forced.refine(layers.results()) : List.of(),
+        layers.margins(),
+        logits.positions() > 0 ? Optional.of(logits.profile()) : Optional.empty(),
         fault,
         scoredPositions,
         decode.positions(),
         candidate.provenance(),
-        reference.provenance());
+        reference.provenance(),
+        Optional.empty(),
+        Optional.empty());
   }
 }

@@ -5,9 +5,10 @@ import java.util.List;
 import java.util.OptionalInt;
 
 /**
- * How a text becomes windows; the same as llama.cpp's, so that figures compare. The text's tokens,
- * BOS in front, are cut into consecutive windows, each window's first token is replaced by BOS, and
- * the predictions made at positions T/2 to T-2 are scored.
+ * How a text becomes windows. Its tokens are cut into consecutive windows, each window's first
+ * token is replaced by BOS, and the predictions made at positions T/2 to T-2 are scored. llama.cpp
+ * does the same with the tokens of the text, BOS in front; transformers' recorded windows are cut
+ * from the tokens of the text alone, one token further on. Both are cut here as they are given.
  *
  * @param windowTokens T, at least 3
  * @param maxWindows the most windows to take
@@ -29,6 +30,11 @@ public record WindowsProtocol(int windowTokens, int maxWindows) {
               + " of "
               + windowTokens);
     }
+  }
+
+  /** The most tokens of a text that are used. */
+  public int maxTokens() {
+    return (int) Math.min((long) windowTokens * maxWindows, Integer.MAX_VALUE);
   }
 
   /**

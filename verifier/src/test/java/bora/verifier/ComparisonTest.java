@@ -9,6 +9,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import bora.formats.CorruptFileException;
 import bora.formats.ProgressListener;
 import bora.formats.model.ModelConfig;
+import bora.verifier.report.ReportJson;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -115,7 +116,8 @@ final class ComparisonTest {
     public SequenceOutputs prefill(int[] tokens, Set<LayerOutput> wanted, ImposedRouting imposed)
         throws IOException {
       heard.add(imposed);
-      SequenceOutputs right = NaiveCandidate.run(new ReferenceModel(weights), tokens, wanted);
+      SequenceOutputs right =
+          NaiveCandidate.run(new ReferenceModel(weights), tokens, EnumSet.allOf(LayerOutput.class));
       List<PositionValues> routers = new ArrayList<>(right.routerLogits());
       routers.set(1, new PositionValues(routers.get(1).width(), routers.get(1).values().clone()));
       int[] ranking = Ranking.largest(routers.get(1), 3, 3);
@@ -151,7 +153,7 @@ final class ComparisonTest {
           new TornCandidate(weights, nearTieMargin, new ArrayList<>()),
           reference,
           Gate.exact(),
-          new VerificationOptions(nearTieMargin, 100),
+          new VerificationOptions(nearTieMargin, 100, 100),
           ProgressListener.NONE);
     }
   }

@@ -6,27 +6,14 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import bora.formats.ProgressListener;
 import bora.formats.checkpoint.Checkpoint;
-import bora.formats.encoding.Encoding;
 import bora.formats.model.ModelConfig;
 import bora.formats.model.TensorKey;
-import bora.formats.model.TensorShape;
-import bora.formats.pack.PackLayout;
 import bora.formats.pack.PackReader;
-import bora.formats.pack.PackWriter;
-import bora.formats.pack.Provenance;
-import bora.formats.pack.TensorSink;
 import bora.runtime.Model;
 import bora.runtime.RuntimeOptions;
 import java.io.IOException;
-import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
 import java.nio.file.Path;
 import java.util.List;
-import java.util.Map;
-import java.util.Optional;
-import java.util.TreeMap;
-import java.util.function.Function;
-import java.util.stream.Collectors;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -103,7 +90,7 @@ final class RuntimeCandidateTest {
             candidate,
             reference,
             Gate.defaultFor(candidate.pack()),
-            new VerificationOptions(VerificationOptions.DEFAULT_NEAR_TIE_MARGIN, 100),
+            new VerificationOptions(VerificationOptions.DEFAULT_NEAR_TIE_MARGIN, 100, 100),
             ProgressListener.NONE);
     assertEquals(List.of(), MutationTest.failed(report), report.metrics()::toString);
     assertTrue(report.candidate().containsKey("weightsSha256"));
@@ -116,41 +103,10 @@ final class RuntimeCandidateTest {
 
   private <T> T withCandidate(WeightSource weights, Use<T> use) throws IOException {
     Path file = directory.resolve("model.bora");
-    write(weights, file);
+    Float32Packs.write(weights, file);
     try (PackReader pack = PackReader.open(file);
         Model model = Model.open(pack, RuntimeOptions.defaults())) {
       return use.of(new RuntimeCandidate(model, pack));
     }
-  }
-
-  private static void write(WeightSource weights, Path file) throws IOException {
-    ModelConfig config = weights.config();
-    Map<TensorKey, Encoding> encodings =
-        config.tensors().keySet().stream()
-            .collect(Collectors.toMap(Function.identity(), key -> Encoding.F32));
-    try (PackWriter writer =
-        PackWriter.create(file, PackLayout.of(config, encodings, new TreeMap<>()))) {
-      for (TensorKey key : config.tensors().keySet()) {
-        try (TensorSink sink = writer.tensor(key)) {
-          float[] values = AlteredWeights.whole(weights, key);
-          sink.append(encode(values, config.tensors().get(key)));
-        }
-      }
-      String hash = "0".repeat(64);
-      writer.finish(new Provenance("test", List.of(), hash, "f32", hash, Optional.empty()));
-    }
-  }
-
-  /** f32 as docs/encodings.md says: vectors in a line, matrices in panels of 16 rows. */
-  private static ByteBuffer encode(float[] values, TensorShape shape) {
-    ByteBuffer bytes =
-        ByteBuffer.allocate((int) Encoding.F32.encodedBytes(shape)).order(ByteOrder.LITTLE_ENDIAN);
-    for (int i = 0; i < values.length; i++) {
-      int row = i / shape.columns();
-      int column = i % shape.columns();
-      int place = shape.isVector() ? i : (row / 16 * shape.columns() + column) * 16 + row % 16;
-      bytes.putFloat(place * Float.BYTES, values[i]);
-    }
-    return bytes;
   }
 }

@@ -71,7 +71,7 @@ final class BuildCommand implements Callable<Integer> {
       try (PackReader pack = PackReader.open(output);
           Model model = Build.open(pack)) {
         VerificationReport report = verify(checkpoint, pack, model, err);
-        int exitCode = verification.publish(report, output, out, err);
+        int exitCode = verification.publish(report, pack, out, err);
         if (!verification.json()) {
           out.println();
           printMemory(out, pack);
@@ -89,7 +89,7 @@ final class BuildCommand implements Callable<Integer> {
     if (recorded.isPresent()) {
       err.println("verifying against the recorded reference " + recorded.get());
       try (Reference opened = Reference.open(recorded.get())) {
-        return verification.verify(pack, model, opened, err);
+        return verification.verify(pack, model, opened, Optional.of(checkpoint), err);
       }
     }
     err.println(
@@ -97,7 +97,7 @@ final class BuildCommand implements Callable<Integer> {
             + " checkpoint, on a few short windows");
     try (Progress tensors = Progress.of(err, "computing the reference", -1, "tensors");
         Reference computed = Build.sampledReference(checkpoint, model, tensors)) {
-      return verification.verify(pack, model, computed, err);
+      return verification.verify(pack, model, computed, Optional.of(checkpoint), err);
     }
   }
 

@@ -25,6 +25,11 @@ final class Progress implements ProgressListener, AutoCloseable {
     return start(err, task, bytes, " MB", 1_000_000);
   }
 
+  /** Begins work counted in so many pieces that millions are shown. */
+  static Progress ofMillions(PrintWriter err, String task, long pieces, String unit) {
+    return start(err, task, pieces, unit, 1_000_000);
+  }
+
   /** Begins work counted in pieces of some kind. */
   static Progress of(PrintWriter err, String task, long pieces, String unit) {
     return start(err, task, pieces, " " + unit, 1);

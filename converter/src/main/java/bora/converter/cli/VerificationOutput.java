@@ -3,13 +3,16 @@ package bora.converter.cli;
 import static java.nio.charset.StandardCharsets.UTF_8;
 
 import bora.converter.Build;
-import bora.formats.json.StrictJson;
+import bora.formats.checkpoint.Checkpoint;
 import bora.formats.pack.PackReader;
 import bora.runtime.Model;
+import bora.verifier.ConversionCheck;
+import bora.verifier.ConversionResult;
+import bora.verifier.KernelCheck;
 import bora.verifier.Reference;
-import bora.verifier.ReportJson;
 import bora.verifier.Verdict;
 import bora.verifier.VerificationReport;
+import bora.verifier.report.ReportFormat;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Files;
@@ -34,8 +37,11 @@ final class VerificationOutput {
 
   @Option(
       names = "--report",
-      paramLabel = "R.json",
-      description = "where to write the report; may be repeated")
+      paramLabel = "R.json|R.html|R.xml",
+      description = {
+        "where to write the report: JSON, one HTML page, or JUnit XML, told by the ending; may be"
+            + " repeated"
+      })
   private List<Path> reports = List.of();
 
   @Option(names = "--json", description = "the report as one JSON document on standard output")
@@ -50,8 +56,8 @@ final class VerificationOutput {
     for (Path report : reports) {
       Usage.require(
           spec,
-          report.toString().endsWith(".json"),
-          "--report: expected a file that ends in .json, found " + report);
+          ReportFormat.ofFile(report).isPresent(),
+          "--report: expected a file that ends in .json, .html or .xml, found " + report);
       Path directory = report.toAbsolutePath().getParent();
       if (directory == null || !Files.isDirectory(directory)) {
         throw new NoSuchFileException(
@@ -60,28 +66,63 @@ final class VerificationOutput {
     }
   }
 
-  VerificationReport verify(PackReader pack, Model model, Reference reference, PrintWriter err)
+  /**
+   * Verifies in every way there is: the pack's bytes, the runtime against the pack's own weights,
+   * its weights against the checkpoint's where that is at hand, its outputs against the reference.
+   */
+  VerificationReport verify(
+      PackReader pack,
+      Model model,
+      Reference reference,
+      Optional<Checkpoint> checkpoint,
+      PrintWriter err)
       throws IOException {
     try (Progress bytes = Progress.ofBytes(err, "checking bytes", pack.integrityBytes())) {
       pack.checkIntegrity(bytes);
     }
+    VerificationReport report;
     try (Progress positions = Progress.of(err, "verifying", -1, "positions")) {
-      return Build.verify(pack, model, reference, Optional.ofNullable(gate), positions);
+      report = Build.verify(pack, model, reference, Optional.ofNullable(gate), positions);
+    }
+    report = report.withKernels(checkKernels(pack, model, err));
+    if (checkpoint.isPresent()) {
+      report = report.withConversion(checkConversion(checkpoint.get(), pack, err));
+    }
+    return report;
+  }
+
+  private static VerificationReport checkKernels(PackReader pack, Model model, PrintWriter err)
+      throws IOException {
+    String task = "checking kernels on " + KernelCheck.windowTokens(pack.config()) + " tokens";
+    try (Progress tensors = Progress.of(err, task, pack.config().tensorCount(), "tensors")) {
+      return Build.checkKernels(pack, model, tensors);
+    }
+  }
+
+  private static ConversionResult checkConversion(
+      Checkpoint checkpoint, PackReader pack, PrintWriter err) throws IOException {
+    int stride = ConversionCheck.rowStride(pack.config());
+    String task =
+        stride == 1
+            ? "checking weights"
+            : "checking weights, one row of " + stride + " of every tensor";
+    long weights = ConversionCheck.weightsCompared(pack.config());
+    try (Progress progress = Progress.ofMillions(err, task, weights, " M weights")) {
+      return Build.checkConversion(checkpoint, pack, progress);
     }
   }
 
   /** Shows and writes a report; returns the exit code. */
-  int publish(VerificationReport report, Path pack, PrintWriter out, PrintWriter err)
+  int publish(VerificationReport report, PackReader pack, PrintWriter out, PrintWriter err)
       throws IOException {
-    byte[] document = StrictJson.toIndentedBytes(ReportJson.of(report));
     for (Path file : reports) {
-      Files.write(file, document);
+      Files.write(file, ReportFormat.ofFile(file).orElseThrow().write(report, pack));
       err.println("wrote " + file);
     }
     if (json) {
-      out.print(new String(document, UTF_8));
+      out.print(new String(ReportFormat.JSON.write(report, pack), UTF_8));
     } else {
-      VerificationText.print(out, pack, report);
+      VerificationText.print(out, pack.path(), report);
     }
     out.flush();
     return report.verdict() == Verdict.PASS ? ExitCode.DONE : ExitCode.FAILED_VERIFICATION;

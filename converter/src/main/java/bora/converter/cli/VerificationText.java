@@ -36,7 +36,7 @@ final class VerificationText {
     Table checks = new Table().row("check", "measured", "limit", "verdict", "");
     for (Check check : report.checks()) {
       checks.row(
-          check.metric().id(),
+          check.name(),
           number(check.measured()),
           check.metric().direction().jsonName() + " " + number(check.limit()),
           check.verdict() == Verdict.PASS ? "pass" : "FAIL",
@@ -67,7 +67,8 @@ final class VerificationText {
     if (report.layers().isEmpty()) {
       return;
     }
-    Table layers = new Table().row("layer", "hidden cosine", "router flips", "beyond margin");
+    Table layers =
+        new Table().row("layer", "hidden cosine", "router flips", "beyond margin", "same order");
     for (LayerResult layer : report.layers()) {
       layers.row(
           layer.layer() == LayerResult.EMBEDDING ? "embedding" : String.valueOf(layer.layer()),
@@ -77,6 +78,9 @@ final class VerificationText {
               : "-",
           layer.routerFlipsBeyondMargin().isPresent()
               ? String.valueOf(layer.routerFlipsBeyondMargin().getAsLong())
+              : "-",
+          layer.routerOrderKept().isPresent()
+              ? String.valueOf(layer.routerOrderKept().getAsLong())
               : "-");
     }
     out.println();

@@ -4,17 +4,22 @@ import bora.converter.Build;
 import bora.formats.checkpoint.Checkpoint;
 import bora.formats.pack.PackReader;
 import bora.runtime.Model;
+import bora.runtime.text.TextTokens;
+import bora.runtime.text.Tokenizer;
+import bora.runtime.text.TokenizerFiles;
 import bora.verifier.ComputedReference;
 import bora.verifier.Reference;
 import bora.verifier.ReferenceModel;
 import bora.verifier.ReferenceSource;
 import bora.verifier.RuntimeCandidate;
+import bora.verifier.TokenIds;
 import bora.verifier.VerificationReport;
 import bora.verifier.WeightSource;
 import bora.verifier.WindowsProtocol;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Path;
+import java.util.Optional;
 import java.util.concurrent.Callable;
 import picocli.CommandLine;
 import picocli.CommandLine.ArgGroup;
@@ -84,12 +89,29 @@ final class VerifyCommand implements Callable<Integer> {
             "a checkpoint, computed by the naive reference model, or another pack, run as this one")
     Path model;
 
+    @ArgGroup(multiplicity = "1")
+    Sequences sequences;
+  }
+
+  /** What both models run on. */
+  static final class Sequences {
+    @Option(
+        names = "--text",
+        paramLabel = "FILE",
+        required = true,
+        description = "a text in UTF-8, of any length; tokenized by the pack's tokenizer")
+    Path text;
+
     @Option(
         names = "--tokens",
         paramLabel = "FILE",
         required = true,
         description = "token ids, as a JSON list or separated by white space, BOS in front")
     Path tokens;
+
+    Path file() {
+      return text != null ? text : tokens;
+    }
   }
 
   @Override
@@ -104,7 +126,7 @@ final class VerifyCommand implements Callable<Integer> {
     try (PackReader pack = PackReader.open(packFile);
         Model model = Build.open(pack)) {
       VerificationReport report = verify(pack, model, err);
-      return output.publish(report, pack.path(), spec.commandLine().getOut(), err);
+      return output.publish(report, pack, spec.commandLine().getOut(), err);
     }
   }
 
@@ -112,7 +134,7 @@ final class VerifyCommand implements Callable<Integer> {
       throws IOException {
     if (choice.recorded != null) {
       try (Reference reference = Reference.open(choice.recorded)) {
-        return output.verify(pack, model, reference, err);
+        return output.verify(pack, model, reference, Optional.empty(), err);
       }
     }
     Path against = choice.computed.model;
@@ -120,21 +142,39 @@ final class VerifyCommand implements Callable<Integer> {
       try (PackReader other = PackReader.open(against);
           Model otherModel = Build.open(other)) {
         ReferenceSource source = ReferenceSource.of(new RuntimeCandidate(otherModel, other));
-        return verifyComputed(pack, model, source, err);
+        return verifyComputed(pack, model, source, Optional.empty(), err);
       }
     }
     try (Checkpoint checkpoint = CheckpointArgument.open(against, err)) {
-      return verifyComputed(pack, model, new ReferenceModel(WeightSource.of(checkpoint)), err);
+      ReferenceSource source = new ReferenceModel(WeightSource.of(checkpoint));
+      return verifyComputed(pack, model, source, Optional.of(checkpoint), err);
     }
   }
 
   private VerificationReport verifyComputed(
-      PackReader pack, Model model, ReferenceSource source, PrintWriter err) throws IOException {
+      PackReader pack,
+      Model model,
+      ReferenceSource source,
+      Optional<Checkpoint> checkpoint,
+      PrintWriter err)
+      throws IOException {
     WindowsProtocol protocol = new WindowsProtocol(window, windows);
+    Path file = choice.computed.sequences.file();
+    int[] tokens = tokens(pack, protocol);
     try (Progress progress = Progress.of(err, "computing the reference", -1, "tensors");
         Reference reference =
-            ComputedReference.ofTokens(source, choice.computed.tokens, protocol, progress)) {
-      return output.verify(pack, model, reference, err);
+            ComputedReference.ofTokens(source, tokens, file, protocol, progress)) {
+      return output.verify(pack, model, reference, checkpoint, err);
+    }
+  }
+
+  private int[] tokens(PackReader pack, WindowsProtocol protocol) throws IOException {
+    Sequences sequences = choice.computed.sequences;
+    if (sequences.tokens != null) {
+      return TokenIds.read(sequences.tokens);
+    }
+    try (Tokenizer tokenizer = Tokenizer.open(TokenizerFiles.of(pack))) {
+      return TextTokens.read(sequences.text, tokenizer, protocol.maxTokens());
     }
   }
 }

@@ -48,10 +48,7 @@ public final class GgufWriter {
   private final SequencedMap<String, List<TensorKey>> tensors;
 
   private GgufWriter(
-      ModelConfig config,
-      Map<TensorKey, WeightType> types,
-      Rows rows,
-      ProgressListener progress) {
+      ModelConfig config, Map<TensorKey, WeightType> types, Rows rows, ProgressListener progress) {
     this.config = config;
     this.types = types;
     this.rows = rows;
@@ -157,8 +154,7 @@ public final class GgufWriter {
       throws IOException {
     TensorShape shape = shapeOf(key);
     WeightType type = types.get(key);
-    RowPlacement placement =
-        new GgufNames().placesOf(key, shape, config).getFirst().rows();
+    RowPlacement placement = new GgufNames().placesOf(key, shape, config).getFirst().rows();
     float[] values = new float[shape.columns()];
     int rowBytes = Math.toIntExact(type.bytes(shape.columns()));
     ByteBuffer room =

@@ -90,47 +90,77 @@ public final class SourceTensor {
     Objects.checkFromIndexSize(row, count, shape.rows());
     int total = Math.multiplyExact(count, shape.columns());
     Objects.checkFromIndexSize(offset, total, values.length);
-    switch (rows) {
-      case RowPlacement.Consecutive consecutive ->
-          decode(consecutive.storedRow(row), total, values, offset);
-      case RowPlacement.InterleavedHalves halves -> {
-        for (int i = 0; i < count; i++) {
-          int target = offset + i * shape.columns();
-          decode(halves.storedRow(row + i), shape.columns(), values, target);
-        }
-      }
-      case RowPlacement.Columns(long firstRow) -> readColumns(firstRow, row, count, values, offset);
-    }
-    if (!isFinite(values, offset, total)) {
+    boolean finite =
+        switch (rows) {
+          case RowPlacement.Consecutive consecutive ->
+              decode(consecutive.storedRow(row), total, values, offset);
+          case RowPlacement.InterleavedHalves halves ->
+              readInterleaved(halves, row, count, values, offset);
+          case RowPlacement.Columns(long firstRow) ->
+              readColumns(firstRow, row, count, values, offset);
+        };
+    if (!finite) {
       throw notFinite(row, total, values, offset);
     }
   }
 
-  private void decode(long storedRow, int count, float[] values, int offset) {
+  /**
+   * Whether {@link #readBFloat16Pairs} can be used: bf16 of an even number of columns, whose rows
+   * stand as rows.
+   */
+  public boolean hasBFloat16Pairs() {
+    return type == WeightType.BF16
+        && shape.columns() % 2 == 0
+        && !(rows instanceof RowPlacement.Columns);
+  }
+
+  /**
+   * Reads one row of bf16 as it is, two columns a word, the even one in the lower half.
+   *
+   * @param words receives {@code shape.columns() / 2} words from {@code offset}
+   * @throws CorruptFileException when a value is NaN or infinite, saying where
+   * @throws IllegalStateException unless {@link #hasBFloat16Pairs}
+   */
+  public void readBFloat16Pairs(int row, int[] words, int offset) throws CorruptFileException {
+    int columns = shape.columns();
+    Objects.checkIndex(row, shape.rows());
+    if (!hasBFloat16Pairs()) {
+      throw new IllegalStateException(key + ": " + type + " " + shape + " has no pairs of bf16");
+    }
+    long startBytes = type.bytes(Math.multiplyExact(rows.storedRow(row), (long) columns));
+    if (!HalfFloats.readBFloat16Pairs(stored.bytes(), startBytes, columns / 2, words, offset)) {
+      readRows(row, 1, new float[columns], 0);
+    }
+  }
+
+  private boolean decode(long storedRow, int count, float[] values, int offset) {
     long first = Math.multiplyExact(storedRow, (long) shape.columns());
-    WeightDecoder.decode(type, stored.bytes(), first, count, values, offset);
+    return WeightDecoder.decode(type, stored.bytes(), first, count, values, offset);
+  }
+
+  private boolean readInterleaved(
+      RowPlacement.InterleavedHalves halves, int row, int count, float[] values, int offset) {
+    int columns = shape.columns();
+    boolean finite = true;
+    for (int i = 0; i < count; i++) {
+      finite &= decode(halves.storedRow(row + i), columns, values, offset + i * columns);
+    }
+    return finite;
   }
 
   /** Each stored row holds one column of this tensor; its run of {@code count} is scattered. */
-  private void readColumns(long firstRow, int row, int count, float[] values, int offset) {
+  private boolean readColumns(long firstRow, int row, int count, float[] values, int offset) {
     int columns = shape.columns();
     float[] run = new float[count];
+    boolean finite = true;
     for (int column = 0; column < columns; column++) {
       long first = Math.multiplyExact(firstRow + column, (long) shape.rows()) + row;
-      WeightDecoder.decode(type, stored.bytes(), first, count, run, 0);
+      finite &= WeightDecoder.decode(type, stored.bytes(), first, count, run, 0);
       for (int i = 0; i < count; i++) {
         values[offset + i * columns + column] = run[i];
       }
     }
-  }
-
-  /** The largest exponent tells: NaN and infinity have all its bits. */
-  private static boolean isFinite(float[] values, int offset, int count) {
-    int exponent = 0;
-    for (int i = offset; i < offset + count; i++) {
-      exponent = Math.max(exponent, Float.floatToRawIntBits(values[i]) & 0x7F80_0000);
-    }
-    return exponent != 0x7F80_0000;
+    return finite;
   }
 
   private CorruptFileException notFinite(int row, int total, float[] values, int offset) {

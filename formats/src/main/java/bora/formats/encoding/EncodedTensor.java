@@ -51,6 +51,23 @@ public record EncodedTensor(Encoding encoding, TensorShape shape, MemorySegment 
     }
   }
 
+  /**
+   * The distance between the levels that a weight's place allows, as its scales give it; 0 in a row
+   * of zeros.
+   *
+   * @throws IllegalArgumentException when the encoding is no scaled grid
+   */
+  public float step(int row, int column) {
+    if (!encoding.isScalar()) {
+      throw new IllegalArgumentException(encoding.jsonName() + " has no steps");
+    }
+    MemorySegment panel = panel(row / encoding.rowsPerPanel());
+    int lane = row % encoding.rowsPerPanel();
+    int block = column / encoding.columnsPerBlock();
+    return ScalarGrid.step(
+        ScalarGrid.rowScale(panel, lane), ScalarGrid.subScaleIndex(panel, lane, block));
+  }
+
   private void decodeVector(float[] values, int offset) {
     for (int i = 0; i < shape.columns(); i++) {
       values[offset + i] =

@@ -1,12 +1,48 @@
 package bora.formats.encoding;
 
 import java.lang.foreign.MemorySegment;
+import java.util.List;
+import java.util.stream.IntStream;
 
 /** Where the codes of a block stand in its units: the one definition, for packing and unpacking. */
 public final class ScalarCodes {
-  private static final int UNIT_BYTES = 64;
+  /** Bytes of a unit: a word for each of 16 lanes. */
+  public static final int UNIT_BYTES = 64;
 
   private ScalarCodes() {}
+
+  /**
+   * Where some bits of a code stand: the bits from {@code codeBit} on under {@code mask}, from bit
+   * {@code wordBit} on of their lane's word in a unit of the block.
+   */
+  public record Field(int unit, int codeBit, int mask, int wordBit) {}
+
+  /** Units of a block; each has a 32-bit word a lane. */
+  public static int unitCount(Encoding encoding) {
+    return encoding.blockBytes() / UNIT_BYTES;
+  }
+
+  /**
+   * The fields that together hold the codes of a column, one field but for the sixteenth columns of
+   * q6, whose bits stand at the top of three words.
+   *
+   * @param column of the block, 0 to 63
+   */
+  public static List<Field> fields(Encoding encoding, int column) {
+    return switch (encoding) {
+      case Q8 -> List.of(new Field(column / 4, 0, 0xFF, 8 * (column % 4)));
+      case Q4 -> List.of(new Field(column / 8, 0, 0xF, 4 * (column % 8)));
+      case Q6 -> sixBitFields(column / 16, column % 16);
+      default -> throw new IllegalArgumentException(encoding + " has no codes");
+    };
+  }
+
+  private static List<Field> sixBitFields(int group, int column) {
+    if (column < 15) {
+      return List.of(new Field(3 * group + column / 5, 0, 0x3F, 6 * (column % 5)));
+    }
+    return IntStream.range(0, 3).mapToObj(j -> new Field(3 * group + j, 2 * j, 3, 30)).toList();
+  }
 
   /**
    * Packs a block of codes.
@@ -16,41 +52,17 @@ public final class ScalarCodes {
    */
   public static void packBlock(
       Encoding encoding, byte[] codes, MemorySegment block, long offsetBytes) {
-    for (int lane = 0; lane < ScalarGrid.LANES; lane++) {
-      long laneOffsetBytes = offsetBytes + lane * 4L;
-      switch (encoding) {
-        case Q8 -> packFields(codes, lane, 8, 4, block, laneOffsetBytes);
-        case Q4 -> packFields(codes, lane, 4, 8, block, laneOffsetBytes);
-        case Q6 -> packSixBits(codes, lane, block, laneOffsetBytes);
-        default -> throw new IllegalArgumentException(encoding + " has no codes");
+    int[] words = new int[unitCount(encoding) * ScalarGrid.LANES];
+    for (int column = 0; column < ScalarGrid.COLUMNS_PER_BLOCK; column++) {
+      for (Field field : fields(encoding, column)) {
+        for (int lane = 0; lane < ScalarGrid.LANES; lane++) {
+          int code = codes[column * ScalarGrid.LANES + lane];
+          words[field.unit() * ScalarGrid.LANES + lane] |=
+              (code >>> field.codeBit() & field.mask()) << field.wordBit();
+        }
       }
     }
-  }
-
-  private static void packFields(
-      byte[] codes, int lane, int bits, int fieldsPerUnit, MemorySegment block, long offsetBytes) {
-    for (int unit = 0; unit < ScalarGrid.COLUMNS_PER_BLOCK / fieldsPerUnit; unit++) {
-      int word = 0;
-      for (int field = 0; field < fieldsPerUnit; field++) {
-        int column = unit * fieldsPerUnit + field;
-        word |= (codes[column * ScalarGrid.LANES + lane] & 0xFF) << (bits * field);
-      }
-      block.set(LittleEndian.INT, offsetBytes + (long) unit * UNIT_BYTES, word);
-    }
-  }
-
-  private static void packSixBits(byte[] codes, int lane, MemorySegment block, long offsetBytes) {
-    for (int unit = 0; unit < 12; unit++) {
-      int group = unit / 3;
-      int j = unit % 3;
-      int shared = codes[(16 * group + 15) * ScalarGrid.LANES + lane];
-      int word = (shared >>> (2 * j) & 3) << 30;
-      for (int field = 0; field < 5; field++) {
-        int column = 16 * group + 5 * j + field;
-        word |= (codes[column * ScalarGrid.LANES + lane] & 0x3F) << (6 * field);
-      }
-      block.set(LittleEndian.INT, offsetBytes + (long) unit * UNIT_BYTES, word);
-    }
+    MemorySegment.copy(words, 0, block, LittleEndian.INT, offsetBytes, words.length);
   }
 
   /** The code of one lane and column, 0 to 63, of the block at {@code offsetBytes}. */

@@ -1,0 +1,89 @@
+package bora.verifier;
+
+import java.io.IOException;
+import java.util.EnumSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.stream.IntStream;
+
+/**
+ * Tells what a candidate's routers lose from what its weights lose: sequences in which it took
+ * other experts than the reference are run again under the reference's choices. A sequence without
+ * flips would come out the same and is not run.
+ */
+final class ForcedRouting {
+  private final Candidate candidate;
+  private final LogitComparison own = new LogitComparison();
+  private final LogitComparison imposed = new LogitComparison();
+  private final LayerComparisons layers;
+  private int positionsLeft;
+
+  ForcedRouting(Candidate candidate, VerificationOptions options) {
+    this.candidate = candidate;
+    this.positionsLeft = options.maxImposedPositions();
+    this.layers = new LayerComparisons(candidate.config(), Gate.exact(), options.nearTieMargin());
+  }
+
+  /**
+   * Runs a sequence again where it has flips and positions are left.
+   *
+   * @param outputs what the candidate made of it by its own choices
+   * @param settled choices that it followed already
+   * @return what it made of it by the reference's; empty when it was not run
+   */
+  Optional<SequenceOutputs> add(
+      SequenceOutputs reference,
+      SequenceOutputs outputs,
+      ImposedRouting settled,
+      PositionRange scored)
+      throws IOException {
+    if (positionsLeft <= 0 || !hasFlips(reference, outputs, settled)) {
+      return Optional.empty();
+    }
+    positionsLeft -= reference.tokens().length;
+    Set<LayerOutput> wanted =
+        reference.hidden().isEmpty()
+            ? EnumSet.noneOf(LayerOutput.class)
+            : EnumSet.of(LayerOutput.HIDDEN);
+    ImposedRouting choices = ImposedRouting.of(reference, candidate.config().expertsPerToken());
+    SequenceOutputs forced = candidate.prefill(reference.tokens(), wanted, choices);
+    own.add(reference, outputs, scored);
+    imposed.add(reference, forced, scored);
+    layers.add(reference, forced);
+    return Optional.of(forced);
+  }
+
+  private boolean hasFlips(
+      SequenceOutputs reference, SequenceOutputs outputs, ImposedRouting settled) {
+    int expertsPerToken = candidate.config().expertsPerToken();
+    for (int layer = 0; layer < reference.routerLogits().size(); layer++) {
+      PositionValues expected = reference.routerLogits().get(layer);
+      PositionValues found = outputs.routerLogits().get(layer);
+      for (int position = 0; position < expected.positions(); position++) {
+        RouterChoice choice = RouterChoice.of(expected, position, expertsPerToken);
+        if (!choice.sameExperts(RouterChoice.of(found, position, expertsPerToken))
+            && !settled.imposes(layer, position)) {
+          return true;
+        }
+      }
+    }
+    return false;
+  }
+
+  /** Adds to each layer's result what it is under the reference's choices. */
+  List<LayerResult> refine(List<LayerResult> results) {
+    List<LayerResult> refined = layers.results();
+    return IntStream.range(0, results.size())
+        .mapToObj(i -> results.get(i).withImposedRouting(refined.get(i)))
+        .toList();
+  }
+
+  void putMetrics(Map<Metric, Double> metrics) {
+    if (imposed.positions() > 0) {
+      metrics.put(Metric.KLD_MEAN_IMPOSED_ROUTING, imposed.meanDivergence());
+      metrics.put(Metric.KLD_MEAN_FLIPS, own.meanDivergence() - imposed.meanDivergence());
+    }
+  }
+}

@@ -1,0 +1,85 @@
+package bora.verifier;
+
+import java.util.Arrays;
+
+/**
+ * Both logit vectors of one position, compared; {@code docs/verification.md} has the formulas.
+ *
+ * @param squaredDifference sum of (c - r)^2
+ * @param squaredReference sum of r^2
+ * @param sharedTop how many of the reference's five most probable tokens are among the candidate's
+ *     five, divided by five
+ * @param nll of the token that follows, by the candidate; NaN where none does
+ */
+record PositionComparison(
+    double squaredDifference,
+    double squaredReference,
+    double maxAbs,
+    double cosine,
+    double divergence,
+    double reverseDivergence,
+    boolean sameTop,
+    double sharedTop,
+    double nll,
+    double referenceNll) {
+  private static final int TOP = 5;
+
+  /**
+   * @param next the token that follows; negative where none does
+   */
+  static PositionComparison of(
+      PositionValues reference, PositionValues candidate, int position, int next) {
+    double[] expected = row(reference, position);
+    double[] found = row(candidate, position);
+    double squaredDifference = 0;
+    double expectedSquares = 0;
+    double foundSquares = 0;
+    double dot = 0;
+    double maxAbs = 0;
+    for (int i = 0; i < expected.length; i++) {
+      double difference = found[i] - expected[i];
+      squaredDifference += difference * difference;
+      maxAbs = Math.max(maxAbs, Math.abs(difference));
+      dot += expected[i] * found[i];
+      expectedSquares += expected[i] * expected[i];
+      foundSquares += found[i] * found[i];
+    }
+    int top = Math.min(TOP, expected.length);
+    int[] expectedTop = Ranking.largest(expected, top);
+    int[] foundTop = Ranking.largest(found, top);
+    double[] expectedLog = LogSoftmax.of(expected);
+    double[] foundLog = LogSoftmax.of(found);
+    double divergence = 0;
+    double reverse = 0;
+    for (int i = 0; i < expectedLog.length; i++) {
+      double difference = expectedLog[i] - foundLog[i];
+      divergence += Math.exp(expectedLog[i]) * difference;
+      reverse -= Math.exp(foundLog[i]) * difference;
+    }
+    return new PositionComparison(
+        squaredDifference,
+        expectedSquares,
+        maxAbs,
+        Cosine.of(dot, expectedSquares, foundSquares),
+        divergence,
+        reverse,
+        expectedTop[0] == foundTop[0],
+        (double) shared(expectedTop, foundTop) / top,
+        next < 0 ? Double.NaN : -foundLog[next],
+        next < 0 ? Double.NaN : -expectedLog[next]);
+  }
+
+  private static long shared(int[] tokens, int[] others) {
+    return Arrays.stream(tokens)
+        .filter(token -> Arrays.stream(others).anyMatch(other -> other == token))
+        .count();
+  }
+
+  private static double[] row(PositionValues values, int position) {
+    double[] row = new double[values.width()];
+    for (int i = 0; i < row.length; i++) {
+      row[i] = values.at(position, i);
+    }
+    return row;
+  }
+}
