@@ -28,10 +28,14 @@ final class NativeTensors implements AutoCloseable {
   static NativeTensors exact(
       Collection<TensorKey> keys, Function<TensorKey, WeightSource> weights, int threads)
       throws IOException {
+    Map<TensorKey, Encoding> encodings = new HashMap<>();
+    for (TensorKey key : keys) {
+      encodings.put(key, weights.apply(key).exactEncoding());
+    }
     return encode(
         keys,
         weights,
-        key -> weights.apply(key).exactEncoding(),
+        encodings::get,
         key -> FeedbackFactor.identity(1),
         threads);
   }
