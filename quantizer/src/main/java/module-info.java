@@ -4,6 +4,7 @@
  */
 module bora.quantizer {
   requires transitive bora.formats;
+  requires jdk.incubator.vector;
   requires com.fasterxml.jackson.databind;
 
   exports bora.quantizer;

@@ -6,7 +6,7 @@ import java.lang.foreign.MemorySegment;
 /**
  * Encodes one panel of a matrix column by column, so that whoever drives it can feed the error of a
  * column back into the columns that follow before those are encoded. Scales are the driver's
- * choice; the codes are the nearest, weighted by the squares of the scales where rows share a code.
+ * choice; the codes are the nearest in units of the scales.
  *
  * <p>A coder has buffers of its own and serves one panel after the other; not for several threads
  * at once. The bytes depend on scales and targets alone.
@@ -18,7 +18,7 @@ public interface ColumnCoder {
   /**
    * Begins a panel and writes its row scales.
    *
-   * @param panel {@code encoding().panelBytes(columns)} bytes, all zero
+   * @param panel {@code encoding().panelBytes(columns)} bytes, all of which are written
    * @param rowScales one a row of the panel, each a bf16 that the format allows as {@link
    *     RowScales} rounds them; 0 for rows of zeros and rows that pad the panel
    */
@@ -39,9 +39,8 @@ public interface ColumnCoder {
    * @throws IllegalArgumentException when the encoding keeps values as they are
    */
   static ColumnCoder of(Encoding encoding) {
-    if (!encoding.isScalar()) {
-      throw new IllegalArgumentException(encoding.jsonName() + " has no codes");
-    }
-    return new ScalarColumnCoder(encoding);
+    return encoding.isTrellis()
+        ? new TrellisColumnCoder(encoding)
+        : new ScalarColumnCoder(encoding);
   }
 }

@@ -40,6 +40,7 @@ public final class ScalarColumnCoder implements ColumnCoder {
   @Override
   public void begin(MemorySegment newPanel, int newColumns, float[] newRowScales) {
     panel = newPanel;
+    panel.fill((byte) 0);
     columns = newColumns;
     System.arraycopy(newRowScales, 0, rowScales, 0, rowScales.length);
     System.arraycopy(newRowScales, 0, steps, 0, steps.length);
