@@ -40,7 +40,8 @@ import picocli.CommandLine.Command;
       DiffCommand.class,
       EstimateCommand.class,
       GenerateCommand.class,
-      BenchCommand.class
+      BenchCommand.class,
+      ExportCommand.class
     })
 public final class Main implements Runnable {
   /** The longest line of the commands' descriptions fits. */
