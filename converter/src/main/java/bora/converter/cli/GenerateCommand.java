@@ -103,11 +103,13 @@ final class GenerateCommand implements Callable<Integer> {
         "prompt and -n: expected at most the model's context of " + most + ", found " + context);
   }
 
-  private void show(PrintWriter out, int token) {
+  /** Says that generation goes on. */
+  private boolean show(PrintWriter out, int token) {
     if (!json) {
       out.print(token + " ");
       out.flush();
     }
+    return true;
   }
 
   private void finish(PrintWriter out, int[] tokens) {

@@ -40,6 +40,9 @@ import picocli.CommandLine.Command;
       BenchCommand.class
     })
 public final class Main implements Runnable {
+  /** The longest line of the commands' descriptions fits. */
+  private static final int HELP_WIDTH = 100;
+
   @CommandLine.Spec private CommandLine.Model.CommandSpec spec;
 
   private Main() {}
@@ -61,7 +64,7 @@ public final class Main implements Runnable {
       return new CommandLine(new Main())
           .setOut(out)
           .setErr(err)
-          .setCaseInsensitiveEnumValuesAllowed(true)
+          .setUsageHelpWidth(HELP_WIDTH)
           .setExecutionExceptionHandler(new Failure())
           .execute(args);
     } catch (Error e) {
