@@ -45,7 +45,6 @@ final class PackMutationTest {
 
   @TempDir private static Path directory;
 
-
   private static Path example(String name) {
     Path root = Path.of("").toAbsolutePath();
     while (!Files.isDirectory(root.resolve("examples"))) {
@@ -62,8 +61,10 @@ final class PackMutationTest {
         Conversion.run(
             checkpoint,
             Planner.plan(checkpoint, QuantizationPolicy.named(policy), ProgressListener.NONE),
+            Optional.empty(),
             out,
             2,
+            Conversion.Leftover.DISCARD,
             ProgressListener.NONE);
       }
     }
