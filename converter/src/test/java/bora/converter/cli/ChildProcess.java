@@ -9,11 +9,14 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
 
-/**
- * A command run in a process of its own, which can be killed. It only interprets its code, so that
- * the conversion of a small example takes seconds and something can happen to it meanwhile.
- */
+/** A command run in a process of its own, which can be killed. */
 final class ChildProcess {
+  /** Compiles quickly: the conversion of a small example takes a moment. */
+  static final String QUICK = "-XX:TieredStopAtLevel=1";
+
+  /** Compiles nothing: the conversion takes seconds, so that something can happen meanwhile. */
+  static final String SLOW = "-Xint";
+
   private static final long LIMIT_SECONDS = 120;
 
   private final Process process;
@@ -28,26 +31,27 @@ final class ChildProcess {
    * Starts a command.
    *
    * @param output receives what it prints
+   * @param speed {@link #QUICK} or {@link #SLOW}
    */
-  static ChildProcess start(Path output, Object... arguments) throws IOException {
-    return start(output, List.of(), arguments);
+  static ChildProcess start(Path output, String speed, Object... arguments) throws IOException {
+    return start(output, List.of(), speed, arguments);
   }
 
   /**
-   * Starts a command through a shell.
+   * Starts a command through a shell, {@link #QUICK}.
    *
    * @param limit a command of the shell that comes first, as {@code ulimit}
    */
   static ChildProcess startLimited(Path output, String limit, Object... arguments)
       throws IOException {
-    return start(output, List.of("sh", "-c", limit + "; exec \"$@\"", "sh"), arguments);
+    return start(output, List.of("sh", "-c", limit + "; exec \"$@\"", "sh"), QUICK, arguments);
   }
 
-  private static ChildProcess start(Path output, List<String> prefix, Object... arguments)
-      throws IOException {
+  private static ChildProcess start(
+      Path output, List<String> prefix, String speed, Object... arguments) throws IOException {
     List<String> command = new ArrayList<>(prefix);
     command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
-    command.addAll(List.of("-Xint", "-XX:+UseSerialGC", "-XX:-UsePerfData", "-Xmx256m"));
+    command.addAll(List.of(speed, "-XX:+UseSerialGC", "-XX:-UsePerfData", "-Xmx256m"));
     command.addAll(List.of("--add-modules", "jdk.incubator.vector"));
     command.add("--enable-native-access=ALL-UNNAMED");
     command.addAll(List.of("-cp", System.getProperty("java.class.path"), Main.class.getName()));
@@ -83,10 +87,6 @@ final class ChildProcess {
   /** Ctrl-C. */
   void interrupt() throws IOException, InterruptedException {
     new ProcessBuilder("kill", "-INT", String.valueOf(process.pid())).start().waitFor();
-  }
-
-  boolean hasEnded() {
-    return !process.isAlive();
   }
 
   /** Waits for the end. */
