@@ -111,7 +111,7 @@ public final class Conversion {
     new Conversion(checkpoint, plan, calibration, progress).convert(out, threads, leftover);
   }
 
-  /** Converts anew. */
+  /** Converts anew and without a calibration. */
   public static void run(
       Checkpoint checkpoint,
       QuantizationPlan plan,
