@@ -39,6 +39,14 @@ public final class MappedFile implements AutoCloseable {
     }
   }
 
+  /**
+   * Whether an error is the one that the virtual machine raises, in time but not always at the very
+   * read, when bytes of a mapped file cannot be had: the file was cut short, or its disk failed.
+   */
+  public static boolean isFault(InternalError error) {
+    return String.valueOf(error.getMessage()).contains("unsafe memory access");
+  }
+
   public Path path() {
     return path;
   }

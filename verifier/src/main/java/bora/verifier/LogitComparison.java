@@ -39,6 +39,17 @@ final class LogitComparison {
     }
   }
 
+  /**
+   * Takes over what was compared elsewhere.
+   *
+   * @param scored the position of each; all have a token after them
+   */
+  void add(List<PositionComparison> compared, int[] scored) {
+    for (int i = 0; i < scored.length; i++) {
+      add(compared.get(i), scored[i], true);
+    }
+  }
+
   private void add(PositionComparison compared, int position, boolean predicts) {
     squaredDifference += compared.squaredDifference();
     squaredReference += compared.squaredReference();

@@ -32,9 +32,12 @@ import picocli.CommandLine.Command;
     subcommands = {
       BuildCommand.class,
       InspectCommand.class,
+      CalibrateCommand.class,
       PlanCommand.class,
       ConvertCommand.class,
       VerifyCommand.class,
+      CaptureCommand.class,
+      DiffCommand.class,
       EstimateCommand.class,
       GenerateCommand.class,
       BenchCommand.class,
@@ -61,12 +64,17 @@ public final class Main implements Runnable {
    * @return the exit code: 0 done, 1 a verification failed, 2 wrong usage, 3 bad input, 70 a defect
    */
   static int run(PrintWriter out, PrintWriter err, String... args) {
-    return new CommandLine(new Main())
-        .setOut(out)
-        .setErr(err)
-        .setUsageHelpWidth(HELP_WIDTH)
-        .setExecutionExceptionHandler(new Failure())
-        .execute(args);
+    try {
+      return new CommandLine(new Main())
+          .setOut(out)
+          .setErr(err)
+          .setCaseInsensitiveEnumValuesAllowed(true)
+          .setUsageHelpWidth(HELP_WIDTH)
+          .setExecutionExceptionHandler(new Failure())
+          .execute(args);
+    } catch (Error e) {
+      return Failure.report(e, err);
+    }
   }
 
   @Override
