@@ -82,7 +82,8 @@ class GgufExportTest {
     Files.writeString(
         policy,
         """
-        {"rules": [{"roles": ["w1"], "layers": "1", "experts": "0,3", "encoding": "bf16"},
+        {"name": "mixed",
+         "rules": [{"roles": ["w1"], "layers": "1", "experts": "0,3", "encoding": "bf16"},
                    {"roles": ["w2"], "layers": "2", "experts": "5", "encoding": "q8"}],
          "default": "q4"}
         """);

@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import bora.formats.CorruptFileException;
 import java.io.IOException;
+import java.io.InputStream;
 import java.lang.foreign.ValueLayout;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -203,5 +204,52 @@ class PyTorchFileTest {
       }
     }
     assertTrue(corrupt > mutations / 4, corrupt + " were refused");
+  }
+
+  /** Written by torch 2.11.0; the resources are named {@code torch-NAME.pt}. */
+  private Path recorded(String name) throws IOException {
+    try (InputStream in = PyTorchFileTest.class.getResourceAsStream("torch-" + name + ".pt")) {
+      return Files.write(file, in.readAllBytes());
+    }
+  }
+
+  @Test
+  void readsWhatTorchWrites() throws IOException {
+    try (PyTorchFile opened = PyTorchFile.open(recorded("small"))) {
+      assertEquals(
+          List.of(
+              "half torch.HalfStorage [3]",
+              "long torch.LongStorage [3]",
+              "param torch.FloatStorage [2, 2]",
+              "t torch.FloatStorage [2, 3]",
+              "view torch.BFloat16Storage [2, 6]"),
+          opened.tensors().stream()
+              .map(t -> t.name() + " " + t.typeName() + " " + t.dimensions())
+              .toList());
+      float[] values = new float[12];
+      StoredTensor view = opened.tensors().get(4);
+      assertTrue(WeightDecoder.decode(WeightType.BF16, view.bytes(), 0, 12, values, 0));
+      for (int i = 0; i < 12; i++) {
+        assertEquals(6 + i, values[i]);
+      }
+      assertTrue(opened.tensors().get(1).type().isEmpty());
+    }
+  }
+
+  static List<Arguments> recordedRefusals() {
+    return List.of(
+        Arguments.of("transposed", "sizes [6, 4] with strides [1, 6]"),
+        Arguments.of("nested", "`model`: expected a tensor, found a dict"),
+        Arguments.of("legacy", "since version 1.6, found the older form"),
+        Arguments.of("module", "`torch.nn.modules.linear.Linear`"),
+        Arguments.of("quantized", "`torch._utils._rebuild_qtensor`"),
+        Arguments.of("float8", "`torch._utils._rebuild_tensor_v3`"));
+  }
+
+  @ParameterizedTest
+  @MethodSource("recordedRefusals")
+  void refusesWhatTorchWritesOtherwise(String name, String word) throws IOException {
+    Path recorded = recorded(name);
+    assertCorrupt(recorded, () -> PyTorchFile.open(recorded), word);
   }
 }
