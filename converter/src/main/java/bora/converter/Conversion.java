@@ -7,14 +7,20 @@ import bora.formats.Sha256;
 import bora.formats.checkpoint.Checkpoint;
 import bora.formats.checkpoint.SourceTensor;
 import bora.formats.encoding.Encoding;
+import bora.formats.model.ModelConfig;
 import bora.formats.model.TensorKey;
 import bora.formats.pack.PackLayout;
 import bora.formats.pack.PackWriter;
 import bora.formats.pack.Provenance;
 import bora.formats.pack.TensorSink;
+import bora.quantizer.FeedbackEncoder;
+import bora.quantizer.FeedbackFactor;
+import bora.quantizer.FoldedModel;
 import bora.quantizer.QuantizationPlan;
 import bora.quantizer.TensorEncoder;
 import bora.quantizer.WeightSource;
+import bora.quantizer.calibration.Calibration;
+import bora.quantizer.calibration.MomentsSource;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
@@ -24,6 +30,7 @@ import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.HashMap;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -37,6 +44,10 @@ import java.util.concurrent.ConcurrentHashMap;
  * output, one a thread, a few panels of each in memory at a time; each source file is hashed while
  * its tensors are encoded, so that a disk has to give it once. The bytes do not depend on the
  * number of threads, nor on how often the conversion was interrupted and resumed.
+ *
+ * <p>With a calibration, channels are evened out first and every matrix is rounded with error
+ * feedback. A thread then holds the moments and the factor of one input, 12 bytes a pair of its
+ * columns at most, which all tensors that read this input share.
  */
 public final class Conversion {
   private static final int MAX_ATTACHMENT_BYTES = 256 << 20;
@@ -53,15 +64,21 @@ public final class Conversion {
 
   private final Checkpoint checkpoint;
   private final QuantizationPlan plan;
+  private final Optional<Calibration> calibration;
   private final ProgressListener progress;
   private final Map<TensorKey, Encoding> encodings;
   private final SourceFiles sources;
   private final Map<Path, String> sourceHashes = new ConcurrentHashMap<>();
 
-  private Conversion(Checkpoint checkpoint, QuantizationPlan plan, ProgressListener progress)
+  private Conversion(
+      Checkpoint checkpoint,
+      QuantizationPlan plan,
+      Optional<Calibration> calibration,
+      ProgressListener progress)
       throws IOException {
     this.checkpoint = checkpoint;
     this.plan = plan;
+    this.calibration = calibration;
     this.progress = progress;
     this.encodings = plan.encodings();
     this.sources = SourceFiles.of(checkpoint);
@@ -71,6 +88,7 @@ public final class Conversion {
    * Converts. Until the pack is whole an older file under its name stays as it is.
    *
    * @param plan of this checkpoint
+   * @param calibration of this checkpoint; without one weights are rounded to the nearest
    * @param threads at least 1
    * @param progress hears bytes of the checkpoint, in all {@link #workBytes}
    * @throws CorruptFileException when the checkpoint turns out to be damaged
@@ -81,12 +99,13 @@ public final class Conversion {
   public static void run(
       Checkpoint checkpoint,
       QuantizationPlan plan,
+      Optional<Calibration> calibration,
       Path out,
       int threads,
       Leftover leftover,
       ProgressListener progress)
       throws IOException {
-    new Conversion(checkpoint, plan, progress).convert(out, threads, leftover);
+    new Conversion(checkpoint, plan, calibration, progress).convert(out, threads, leftover);
   }
 
   /** What {@link #run} has to do, in bytes: each weight is encoded, each source file hashed. */
@@ -108,7 +127,11 @@ public final class Conversion {
     PackLayout layout = plan.layout(attachmentBytes);
     try (PackWriter writer = open(out, layout, leftover);
         OnShutdown _ = OnShutdown.run(() -> discard(writer))) {
-      Workers.run(threads, TensorEncoder::new, tasks(writer));
+      if (calibration.isPresent()) {
+        Workers.run(threads, FeedbackEncoder::new, feedbackTasks(writer, calibration.get()));
+      } else {
+        Workers.run(threads, TensorEncoder::new, tasks(writer));
+      }
       for (Map.Entry<String, ByteBuffer> attachment : attachments.entrySet()) {
         writer.attach(attachment.getKey(), attachment.getValue());
       }
@@ -125,7 +148,12 @@ public final class Conversion {
   private PackWriter open(Path out, PackLayout layout, Leftover leftover) throws IOException {
     String work =
         String.join(
-            "\n", ToolVersion.current(), plan.sha256(), plan.checkpoint(), sources.describe());
+            "\n",
+            ToolVersion.current(),
+            plan.sha256(),
+            plan.checkpoint(),
+            calibration.map(Calibration::sha256).orElse(""),
+            sources.describe());
     return switch (leftover) {
       case DISCARD -> PackWriter.create(out, layout, work);
       case RESUME -> PackWriter.resume(out, layout, work);
@@ -199,6 +227,76 @@ public final class Conversion {
     progress.advance(source.byteSize());
   }
 
+  /** Tensors that read the same input go together, for they share its factor. */
+  private Queue<Workers.Task<FeedbackEncoder>> feedbackTasks(PackWriter writer, Calibration known) {
+    FoldedModel model =
+        new FoldedModel(checkpoint.config(), key -> WeightSource.of(checkpoint.tensor(key)), known);
+    Queue<Workers.Task<FeedbackEncoder>> tasks = new ArrayDeque<>();
+    for (Path source : sources.files()) {
+      tasks.add(encoder -> hash(source, writer));
+    }
+    for (List<TensorKey> sharing : keysByReader(checkpoint.config())) {
+      tasks.add(encoder -> encode(sharing, model, encoder, writer));
+    }
+    return tasks;
+  }
+
+  private void encode(
+      List<TensorKey> sharing, FoldedModel model, FeedbackEncoder encoder, PackWriter writer)
+      throws IOException {
+    FeedbackFactor factor = FeedbackFactor.identity(1);
+    for (TensorKey key : sharing) {
+      if (!writer.recover(key)) {
+        Encoding encoding = encodings.get(key);
+        boolean rounded = encoding != Encoding.F32 && encoding != Encoding.BF16;
+        if (rounded && factor.columns() == 1) {
+          factor = model.factor(key);
+        }
+        try (TensorSink sink = writer.tensor(key)) {
+          encoder.encode(model.weights(key), encoding, factor, sink::append);
+        }
+      }
+      progress.advance(checkpoint.tensor(key).byteSize());
+    }
+  }
+
+  /**
+   * The tensors of a model, those that read the same input together; the most work first, so that
+   * no thread is left alone with it at the end.
+   */
+  public static List<List<TensorKey>> keysByReader(ModelConfig config) {
+    Map<TensorKey, List<TensorKey>> byReader = new LinkedHashMap<>();
+    Map<TensorKey, Long> work = new LinkedHashMap<>();
+    config
+        .tensors()
+        .forEach(
+            (key, shape) -> {
+              TensorKey reader = MomentsSource.readerOf(key);
+              byReader.computeIfAbsent(reader, any -> new ArrayList<>()).add(key);
+              work.merge(reader, shape.elementCount() * shape.columns(), Long::sum);
+            });
+    List<TensorKey> readers = new ArrayList<>(byReader.keySet());
+    readers.sort(Comparator.comparingLong(reader -> -work.get(reader)));
+    return readers.stream().map(byReader::get).toList();
+  }
+
+  /** The provenance that a conversion would write, but for the hashes, which it does not know. */
+  public static Provenance expectedProvenance(
+      Checkpoint checkpoint, String planName, boolean calibrated) throws IOException {
+    String hash = "0".repeat(64);
+    List<Provenance.Source> sources = new ArrayList<>();
+    for (Path file : checkpoint.sourceFiles()) {
+      sources.add(new Provenance.Source(file.getFileName().toString(), Files.size(file), hash));
+    }
+    return new Provenance(
+        ToolVersion.current(),
+        sources,
+        hash,
+        planName,
+        hash,
+        calibrated ? Optional.of(hash) : Optional.empty());
+  }
+
   private Provenance provenance() throws IOException {
     List<Provenance.Source> hashed = new ArrayList<>();
     for (Path file : sources.files()) {
@@ -212,6 +310,6 @@ public final class Conversion {
         plan.checkpoint(),
         plan.policy(),
         plan.sha256(),
-        Optional.empty());
+        calibration.map(Calibration::sha256));
   }
 }

@@ -61,8 +61,10 @@ final class PackMutationTest {
         Conversion.run(
             checkpoint,
             Planner.plan(checkpoint, QuantizationPolicy.named(policy), ProgressListener.NONE),
+            Optional.empty(),
             out,
             2,
+            Conversion.Leftover.DISCARD,
             ProgressListener.NONE);
       }
     }

@@ -3,10 +3,12 @@ package bora.converter.cli;
 import bora.converter.Conversion;
 import bora.formats.checkpoint.Checkpoint;
 import bora.quantizer.QuantizationPlan;
+import bora.quantizer.calibration.Calibration;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Optional;
 import java.util.concurrent.Callable;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
@@ -30,7 +32,7 @@ import picocli.CommandLine.Parameters;
 final class ConvertCommand implements Callable<Integer> {
   @CommandLine.Spec private CommandLine.Model.CommandSpec spec;
 
-  @Parameters(paramLabel = "CHECKPOINT", description = "a checkpoint's directory")
+  @Parameters(paramLabel = "CHECKPOINT", description = CheckpointArgument.DESCRIPTION)
   private Path directory;
 
   @Option(
@@ -57,17 +59,19 @@ final class ConvertCommand implements Callable<Integer> {
   public Integer call() throws IOException {
     Usage.require(
         spec,
-        planFile == null || options.policy == null,
-        "--plan and --policy: expected one of them, found both");
+        planFile == null || !options.isGiven(),
+        "--plan and a policy or budget: expected one of them, found both");
     PrintWriter err = spec.commandLine().getErr();
-    try (Checkpoint checkpoint = Checkpoint.open(directory)) {
+    try (Checkpoint checkpoint = CheckpointArgument.open(directory, err);
+        Calibration calibration = options.openCalibration(checkpoint).orElse(null)) {
+      Optional<Calibration> known = Optional.ofNullable(calibration);
       QuantizationPlan plan =
           planFile == null
-              ? options.plan(checkpoint, err)
+              ? options.plan(checkpoint, known, threads.count(spec), err)
               : QuantizationPlan.read(planFile, checkpoint.config(), checkpoint.fingerprint());
       Conversion.Leftover leftover =
           resume ? Conversion.Leftover.RESUME : Conversion.Leftover.DISCARD;
-      convert(checkpoint, plan, output, threads.count(spec), leftover, err);
+      convert(checkpoint, plan, known, output, threads.count(spec), leftover, err);
     }
     return ExitCode.DONE;
   }
@@ -75,6 +79,7 @@ final class ConvertCommand implements Callable<Integer> {
   static void convert(
       Checkpoint checkpoint,
       QuantizationPlan plan,
+      Optional<Calibration> calibration,
       Path output,
       int threads,
       Conversion.Leftover leftover,
@@ -82,7 +87,7 @@ final class ConvertCommand implements Callable<Integer> {
       throws IOException {
     long bytes = Conversion.workBytes(checkpoint);
     try (Progress progress = Progress.ofBytes(err, "converting", bytes)) {
-      Conversion.run(checkpoint, plan, output, threads, leftover, progress);
+      Conversion.run(checkpoint, plan, calibration, output, threads, leftover, progress);
     }
     err.println(
         Sizes.format(

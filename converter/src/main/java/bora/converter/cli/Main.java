@@ -32,6 +32,7 @@ import picocli.CommandLine.Command;
     subcommands = {
       BuildCommand.class,
       InspectCommand.class,
+      CalibrateCommand.class,
       PlanCommand.class,
       ConvertCommand.class,
       VerifyCommand.class,
@@ -39,7 +40,8 @@ import picocli.CommandLine.Command;
       DiffCommand.class,
       EstimateCommand.class,
       GenerateCommand.class,
-      BenchCommand.class
+      BenchCommand.class,
+      ExportCommand.class
     })
 public final class Main implements Runnable {
   /** The longest line of the commands' descriptions fits. */
@@ -66,6 +68,7 @@ public final class Main implements Runnable {
       return new CommandLine(new Main())
           .setOut(out)
           .setErr(err)
+          .setCaseInsensitiveEnumValuesAllowed(true)
           .setUsageHelpWidth(HELP_WIDTH)
           .setExecutionExceptionHandler(new Failure())
           .execute(args);
