@@ -76,7 +76,8 @@ public final class ConversionCheck {
       int stride,
       ProgressListener progress) {
     try {
-      TensorComparison comparison = new TensorComparison(key, pack.tensor(key));
+      boolean calibrated = pack.manifest().provenance().calibrationSha256().isPresent();
+      TensorComparison comparison = new TensorComparison(key, pack.tensor(key), calibrated);
       float[] expected = new float[pack.tensor(key).shape().columns()];
       for (int row = 0; row < pack.tensor(key).shape().rows(); row += stride) {
         checkpoint.readRows(key, row, 1, expected, 0);

@@ -32,12 +32,7 @@ final class NativeTensors implements AutoCloseable {
     for (TensorKey key : keys) {
       encodings.put(key, weights.apply(key).exactEncoding());
     }
-    return encode(
-        keys,
-        weights,
-        encodings::get,
-        key -> FeedbackFactor.identity(1),
-        threads);
+    return encode(keys, weights, encodings::get, key -> FeedbackFactor.identity(1), threads);
   }
 
   /**
