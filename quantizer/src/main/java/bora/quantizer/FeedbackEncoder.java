@@ -52,7 +52,7 @@ public final class FeedbackEncoder {
     }
     double loss = 0;
     for (int row = 0; row < source.shape().rows(); row += group.rowCount()) {
-      group.read(source, row);
+      group.read(source, row, panelRows);
       int panels = Math.ceilDiv(group.rowCount(), panelRows);
       loss += encodeGroup(coders.subList(0, panels), factor);
       long size = panels * encoding.panelBytes(group.columns());

@@ -22,9 +22,6 @@ final class TensorComparison {
 
   private static final double SMALLEST_SUB_SCALE = 1.0 / 8;
 
-  /** Error feedback trades larger errors of weights for smaller ones of outputs. */
-  private static final double CALIBRATED = 4;
-
   /**
    * Trellis codes come within 1.2 dB (a factor of 1.3) of the best, 4^-bits, on Gaussian weights;
    * the rest is for rows with heavier tails.
@@ -36,7 +33,6 @@ final class TensorComparison {
 
   private final TensorKey key;
   private final EncodedTensor tensor;
-  private final boolean calibrated;
   private final float[] stored;
   private int rows;
   private double squaredDifference;
@@ -45,13 +41,9 @@ final class TensorComparison {
   private long misrounded;
   private TensorError.Place firstMisrounded = new TensorError.Place(0, 0);
 
-  /**
-   * @param calibrated whether the encoder may have weighed errors by their effect
-   */
-  TensorComparison(TensorKey key, EncodedTensor tensor, boolean calibrated) {
+  TensorComparison(TensorKey key, EncodedTensor tensor) {
     this.key = key;
     this.tensor = tensor;
-    this.calibrated = calibrated;
     this.stored = new float[tensor.shape().columns()];
   }
 
@@ -85,7 +77,7 @@ final class TensorComparison {
   }
 
   private boolean isNearest(double step, float expected, float found) {
-    if (tensor.encoding().isTrellis() || (tensor.encoding().isScalar() && calibrated)) {
+    if (tensor.encoding().isTrellis()) {
       return true;
     }
     if (tensor.encoding().isScalar()) {
@@ -125,10 +117,10 @@ final class TensorComparison {
               SUB_SCALE_RATIO * largest(expected, first, end), SMALLEST_SUB_SCALE * rowLargest);
       double reach = ScalarGrid.centre(encoding.codeBits()) + 0.5;
       double halfStep = ROW_SCALE_ROUNDING * covered / reach / 2;
-      promised = (end - first) * halfStep * halfStep * (calibrated ? CALIBRATED : 1);
+      promised = (end - first) * halfStep * halfStep;
     }
     if (encoding.isTrellis()) {
-      double share = TRELLIS * (calibrated ? 2 : 1) * Math.pow(4, -encoding.codeBits());
+      double share = TRELLIS * Math.pow(4, -encoding.codeBits());
       for (int i = first; i < end; i++) {
         promised += Math.min(WORST_PROMISE, share) * expected[i] * expected[i];
       }
