@@ -108,6 +108,17 @@ public final class Conversion {
     new Conversion(checkpoint, plan, calibration, progress).convert(out, threads, leftover);
   }
 
+  /** Converts anew and without a calibration. */
+  public static void run(
+      Checkpoint checkpoint,
+      QuantizationPlan plan,
+      Path out,
+      int threads,
+      ProgressListener progress)
+      throws IOException {
+    run(checkpoint, plan, Optional.empty(), out, threads, Leftover.DISCARD, progress);
+  }
+
   /** What {@link #run} has to do, in bytes: each weight is encoded, each source file hashed. */
   public static long workBytes(Checkpoint checkpoint) throws IOException {
     long bytes = 0;

@@ -18,7 +18,7 @@ public final class FeedbackEncoder {
   private static final int MAX_ROWS = 128;
   private static final int BLOCK = ScalarGrid.COLUMNS_PER_BLOCK;
 
-  private final LaneGroup group = new LaneGroup(MAX_ROWS / ScalarGrid.LANES);
+  private final LaneGroup group = new LaneGroup(MAX_ROWS);
   private final TensorEncoder plain = new TensorEncoder();
   private FeedbackBlock block = new FeedbackBlock(0);
   private float[] errors = {};
