@@ -33,8 +33,8 @@ final class TrellisQuantizerTest {
     return List.of(
         Arguments.of(Encoding.T1, 0.70),
         Arguments.of(Encoding.T2, 0.80),
-        Arguments.of(Encoding.T3, 0.95),
-        Arguments.of(Encoding.T4, 1.20),
+        Arguments.of(Encoding.T3, 1.05),
+        Arguments.of(Encoding.T4, 1.30),
         Arguments.of(Encoding.T5, 1.75));
   }
 
