@@ -37,7 +37,8 @@ final class ForcedRouting {
       SequenceOutputs reference,
       SequenceOutputs outputs,
       ImposedRouting settled,
-      PositionRange scored) throws IOException {
+      PositionRange scored)
+      throws IOException {
     if (positionsLeft <= 0 || !hasFlips(reference, outputs, settled)) {
       return Optional.empty();
     }

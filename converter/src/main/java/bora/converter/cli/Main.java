@@ -36,7 +36,9 @@ import picocli.CommandLine.Command;
       ConvertCommand.class,
       VerifyCommand.class,
       EstimateCommand.class,
+      TokenizeCommand.class,
       GenerateCommand.class,
+      ChatCommand.class,
       BenchCommand.class
     })
 public final class Main implements Runnable {
