@@ -39,7 +39,9 @@ import picocli.CommandLine.Command;
       CaptureCommand.class,
       DiffCommand.class,
       EstimateCommand.class,
+      TokenizeCommand.class,
       GenerateCommand.class,
+      ChatCommand.class,
       BenchCommand.class,
       ExportCommand.class
     })
