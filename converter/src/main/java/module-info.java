@@ -6,6 +6,20 @@ module bora.converter {
   requires bora.verifier;
   requires info.picocli;
   requires me.tongfei.progressbar;
+  requires org.jline.reader;
+  requires org.jline.terminal;
+
+  // jinjava's jar has no descriptor that could name what it needs.
+  requires jinjava;
+  requires com.fasterxml.jackson.dataformat.yaml;
+  requires com.fasterxml.jackson.datatype.jdk8;
+  requires com.google.common;
+  requires org.apache.commons.lang3;
+  requires org.slf4j;
+
+  // Templates call a function of ours by reflection.
+  exports bora.converter.chat to
+      jinjava;
 
   opens bora.converter.cli to
       info.picocli;

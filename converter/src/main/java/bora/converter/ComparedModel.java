@@ -78,7 +78,7 @@ sealed interface ComparedModel extends AutoCloseable {
 
     @Override
     public String encoding(TensorKey key) {
-      return checkpoint.tensor(key).dtype().name().toLowerCase(Locale.ROOT);
+      return checkpoint.tensor(key).type().name().toLowerCase(Locale.ROOT);
     }
 
     @Override

@@ -52,6 +52,9 @@ import java.util.concurrent.ConcurrentHashMap;
 public final class Conversion {
   private static final int MAX_ATTACHMENT_BYTES = 256 << 20;
 
+  /** A group of panels as wide as a row of Mixtral 8x22B's w2, and as much again. */
+  private static final long HEAP_BYTES_PER_WORKER = 16L << 20;
+
   /** What to do with what an interrupted conversion left beside the output. */
   public enum Leftover {
     /** Begin anew; what this conversion does not finish is removed, unless it is killed. */
@@ -89,7 +92,7 @@ public final class Conversion {
    *
    * @param plan of this checkpoint
    * @param calibration of this checkpoint; without one weights are rounded to the nearest
-   * @param threads at least 1
+   * @param threads at least 1; fewer work where the heap is too small for that many
    * @param progress hears bytes of the checkpoint, in all {@link #workBytes}
    * @throws CorruptFileException when the checkpoint turns out to be damaged
    * @throws bora.formats.MismatchedArtifactException when what is to be resumed is another
@@ -106,6 +109,17 @@ public final class Conversion {
       ProgressListener progress)
       throws IOException {
     new Conversion(checkpoint, plan, calibration, progress).convert(out, threads, leftover);
+  }
+
+  /** Converts anew and without a calibration. */
+  public static void run(
+      Checkpoint checkpoint,
+      QuantizationPlan plan,
+      Path out,
+      int threads,
+      ProgressListener progress)
+      throws IOException {
+    run(checkpoint, plan, Optional.empty(), out, threads, Leftover.DISCARD, progress);
   }
 
   /** What {@link #run} has to do, in bytes: each weight is encoded, each source file hashed. */
@@ -130,7 +144,7 @@ public final class Conversion {
       if (calibration.isPresent()) {
         Workers.run(threads, FeedbackEncoder::new, feedbackTasks(writer, calibration.get()));
       } else {
-        Workers.run(threads, TensorEncoder::new, tasks(writer));
+        Workers.run(workers(threads), TensorEncoder::new, tasks(writer));
       }
       for (Map.Entry<String, ByteBuffer> attachment : attachments.entrySet()) {
         writer.attach(attachment.getKey(), attachment.getValue());
@@ -143,6 +157,12 @@ public final class Conversion {
       }
       throw e;
     }
+  }
+
+  /** Never more than the heap has room for. */
+  private static int workers(int threads) {
+    long fitting = Runtime.getRuntime().maxMemory() / HEAP_BYTES_PER_WORKER;
+    return (int) Math.clamp(fitting, 1, threads);
   }
 
   private PackWriter open(Path out, PackLayout layout, Leftover leftover) throws IOException {

@@ -21,11 +21,11 @@ final class SourceFiles {
     }
   }
 
-  private final Path directory;
+  private final Path checkpoint;
   private final SequencedMap<Path, State> states;
 
-  private SourceFiles(Path directory, SequencedMap<Path, State> states) {
-    this.directory = directory;
+  private SourceFiles(Path checkpoint, SequencedMap<Path, State> states) {
+    this.checkpoint = checkpoint;
     this.states = states;
   }
 
@@ -34,7 +34,7 @@ final class SourceFiles {
     for (Path file : checkpoint.sourceFiles()) {
       states.put(file, State.of(file));
     }
-    return new SourceFiles(checkpoint.directory(), states);
+    return new SourceFiles(checkpoint.path(), states);
   }
 
   List<Path> files() {
@@ -86,6 +86,6 @@ final class SourceFiles {
       return changed;
     }
     return new IOException(
-        directory + ": a file of the checkpoint could not be read; does its disk fail?", fault);
+        checkpoint + ": a file of the checkpoint could not be read; does its disk fail?", fault);
   }
 }

@@ -14,6 +14,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.atomic.AtomicLong;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -35,8 +36,10 @@ final class ModelDifferenceTest {
       Conversion.run(
           checkpoint,
           Planner.plan(checkpoint, QuantizationPolicy.named(policy), ProgressListener.NONE),
+          Optional.empty(),
           out,
           2,
+          Conversion.Leftover.DISCARD,
           ProgressListener.NONE);
     }
     return out;

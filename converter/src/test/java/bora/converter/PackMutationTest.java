@@ -175,7 +175,7 @@ final class PackMutationTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"f32", "bf16", "q8", "q6", "q4", "balanced"})
+  @ValueSource(strings = {"f32", "bf16", "q8", "q6", "q4", "t4", "t2", "balanced"})
   void rightWeightsAreWithinTheirPromise(String policy) throws IOException {
     for (String name : List.of("tiny-mixtral", "tiny-mistral")) {
       try (Checkpoint checkpoint = Checkpoint.open(example(name));

@@ -24,7 +24,7 @@ record FoldedWeights(WeightSource source, int[] columnExponents, int[] rowExpone
   }
 
   @Override
-  public Encoding exactEncoding() {
+  public Encoding exactEncoding() throws IOException {
     return source.exactEncoding();
   }
 

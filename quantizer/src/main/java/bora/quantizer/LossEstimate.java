@@ -8,7 +8,7 @@ import java.util.Map;
 
 /** What each encoding would lose on a tensor, from encoding a sample of its rows. */
 public final class LossEstimate {
-  private static final int SAMPLED_ROWS = 256;
+  private static final int SAMPLED_ROWS = 128;
 
   private LossEstimate() {}
 

@@ -17,7 +17,7 @@ interface RowScaleChoice {
 
   static RowScaleChoice of(Encoding encoding) {
     if (encoding.isTrellis()) {
-      return (group, factor, lanes) -> typical(group, factor, lanes, encoding);
+      return (group, factor, lanes) -> proportional(encoding, group, factor);
     }
     float reach = ScalarGrid.centre(encoding.codeBits()) + 0.5f;
     return (group, factor, lanes) -> covering(group, lanes, reach);
@@ -38,22 +38,23 @@ interface RowScaleChoice {
     return scales;
   }
 
-  /** By the root of the mean square of the row's weights, each as heavy as its column's errors. */
-  private static float[] typical(
-      LaneGroup group, FeedbackFactor factor, int lanes, Encoding encoding) {
-    double[] squares = new double[lanes];
-    double weights = 0;
+  /**
+   * A multiple of the root mean square of the row, every weight counted by what its error costs.
+   */
+  private static float[] proportional(Encoding encoding, LaneGroup group, FeedbackFactor factor) {
+    double[] squares = new double[group.lanes()];
+    double total = 0;
     for (int column = 0; column < group.columns(); column++) {
       double weight = factor.weight(column);
-      weights += weight;
+      total += weight;
       for (int lane = 0; lane < group.lanes(); lane++) {
         double value = group.values()[column * group.lanes() + lane];
         squares[lane] += weight * value * value;
       }
     }
-    float[] scales = new float[lanes];
-    for (int lane = 0; lane < lanes; lane++) {
-      scales[lane] = RowScales.trellis(encoding, Math.sqrt(squares[lane] / weights));
+    float[] scales = new float[group.lanes()];
+    for (int lane = 0; lane < scales.length; lane++) {
+      scales[lane] = RowScales.trellis(encoding, Math.sqrt(squares[lane] / total));
     }
     return scales;
   }

@@ -41,7 +41,7 @@ final class SampledRows implements WeightSource {
   }
 
   @Override
-  public Encoding exactEncoding() {
+  public Encoding exactEncoding() throws IOException {
     return source.exactEncoding();
   }
 

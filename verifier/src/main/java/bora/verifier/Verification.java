@@ -89,9 +89,9 @@ public final class Verification {
     NearTies.Settled settled = nearTies.prefill(reference, wanted);
     SequenceOutputs prefill = heard(settled.outputs());
     layersKnown |= !reference.hidden().isEmpty() || !reference.routerLogits().isEmpty();
-    logits.add(reference, prefill, scored);
+    List<PositionComparison> compared = logits.add(reference, prefill, scored);
     layers.add(reference, prefill);
-    forced.add(reference, prefill, settled.routing(), scored).ifPresent(this::heard);
+    forced.add(reference, prefill, settled.routing(), scored, compared).ifPresent(this::heard);
     compareDecode(prefill, settled.routing());
   }
 

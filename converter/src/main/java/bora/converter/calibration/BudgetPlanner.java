@@ -103,7 +103,7 @@ public final class BudgetPlanner {
     long smallest = BudgetAllocation.smallest(choices, size::of);
     if (smallest > budgetBytes) {
       throw new IOException(
-          checkpoint.directory()
+          checkpoint.path()
               + ": budget too small for the profile "
               + profile.id()
               + ": expected at least "

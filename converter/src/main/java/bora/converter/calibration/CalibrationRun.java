@@ -66,7 +66,7 @@ public final class CalibrationRun {
       run.run(source, writer);
     } catch (ArithmeticException e) {
       throw new CorruptFileException(
-          checkpoint.directory(), "the model computes no finite numbers: " + e.getMessage());
+          checkpoint.path(), "the model computes no finite numbers: " + e.getMessage());
     }
     return run.coverage;
   }

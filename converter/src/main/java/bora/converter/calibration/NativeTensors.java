@@ -28,12 +28,11 @@ final class NativeTensors implements AutoCloseable {
   static NativeTensors exact(
       Collection<TensorKey> keys, Function<TensorKey, WeightSource> weights, int threads)
       throws IOException {
-    return encode(
-        keys,
-        weights,
-        key -> weights.apply(key).exactEncoding(),
-        key -> FeedbackFactor.identity(1),
-        threads);
+    Map<TensorKey, Encoding> encodings = new HashMap<>();
+    for (TensorKey key : keys) {
+      encodings.put(key, weights.apply(key).exactEncoding());
+    }
+    return encode(keys, weights, encodings::get, key -> FeedbackFactor.identity(1), threads);
   }
 
   /**

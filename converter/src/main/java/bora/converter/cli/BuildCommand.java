@@ -41,7 +41,7 @@ final class BuildCommand implements Callable<Integer> {
 
   @CommandLine.Spec private CommandLine.Model.CommandSpec spec;
 
-  @Parameters(paramLabel = "CHECKPOINT", description = "a checkpoint's directory")
+  @Parameters(paramLabel = "CHECKPOINT", description = CheckpointArgument.DESCRIPTION)
   private Path directory;
 
   @Option(
@@ -66,7 +66,7 @@ final class BuildCommand implements Callable<Integer> {
     verification.requireWritable();
     PrintWriter out = spec.commandLine().getOut();
     PrintWriter err = spec.commandLine().getErr();
-    try (Checkpoint checkpoint = Checkpoint.open(directory);
+    try (Checkpoint checkpoint = CheckpointArgument.open(directory, err);
         Calibration calibration = options.openCalibration(checkpoint).orElse(null)) {
       Optional<Calibration> known = Optional.ofNullable(calibration);
       QuantizationPlan plan = options.plan(checkpoint, known, threads.count(spec), err);

@@ -129,7 +129,7 @@ final class CalibrateCommand implements Callable<Integer> {
             + " and "
             + sensitivityWindows);
     PrintWriter err = spec.commandLine().getErr();
-    try (Checkpoint checkpoint = Checkpoint.open(directory)) {
+    try (Checkpoint checkpoint = CheckpointArgument.open(directory, spec.commandLine().getErr())) {
       List<int[]> cut = windows(checkpoint);
       CalibrationSource source =
           new CalibrationSource(

@@ -107,7 +107,7 @@ final class CaptureCommand implements Callable<Integer> {
     BundleWriter writer = Usage.value(() -> new BundleWriter(top, hiddenSamples));
     WindowsProtocol protocol = Usage.value(() -> new WindowsProtocol(window, windows));
     PrintWriter err = spec.commandLine().getErr();
-    try (Checkpoint checkpoint = Checkpoint.open(directory);
+    try (Checkpoint checkpoint = CheckpointArgument.open(directory, spec.commandLine().getErr());
         Progress progress = Progress.of(err, "computing the reference", -1, "tensors")) {
       List<int[]> captured =
           ComputedReference.windows(

@@ -32,7 +32,7 @@ import picocli.CommandLine.Parameters;
 final class ConvertCommand implements Callable<Integer> {
   @CommandLine.Spec private CommandLine.Model.CommandSpec spec;
 
-  @Parameters(paramLabel = "CHECKPOINT", description = "a checkpoint's directory")
+  @Parameters(paramLabel = "CHECKPOINT", description = CheckpointArgument.DESCRIPTION)
   private Path directory;
 
   @Option(
@@ -62,7 +62,7 @@ final class ConvertCommand implements Callable<Integer> {
         planFile == null || !options.isGiven(),
         "--plan and a policy or budget: expected one of them, found both");
     PrintWriter err = spec.commandLine().getErr();
-    try (Checkpoint checkpoint = Checkpoint.open(directory);
+    try (Checkpoint checkpoint = CheckpointArgument.open(directory, err);
         Calibration calibration = options.openCalibration(checkpoint).orElse(null)) {
       Optional<Calibration> known = Optional.ofNullable(calibration);
       QuantizationPlan plan =

@@ -3,19 +3,28 @@ package bora.converter.cli;
 import static java.nio.charset.StandardCharsets.UTF_8;
 
 import bora.converter.Build;
+import bora.converter.Prompts;
 import bora.formats.json.StrictJson;
 import bora.formats.pack.PackReader;
 import bora.runtime.Generator;
 import bora.runtime.Model;
 import bora.runtime.Sampling;
+import bora.runtime.Session;
+import bora.runtime.text.Completion;
+import bora.runtime.text.TextGenerator;
+import bora.runtime.text.Tokenizer;
+import bora.runtime.text.TokenizerFiles;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.List;
 import java.util.concurrent.Callable;
 import picocli.CommandLine;
+import picocli.CommandLine.ArgGroup;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
@@ -23,7 +32,13 @@ import picocli.CommandLine.Parameters;
 @Command(
     name = "generate",
     header = "Continues a prompt, token by token.",
-    description = {"", "Greedy unless a temperature is given.", ""},
+    description = {
+      "",
+      "Greedy unless a temperature is given. A text is continued with text, a list",
+      "of ids with ids. Ends at the model's end-of-sequence token, before a stop",
+      "string, or after -n tokens; Ctrl-C ends it earlier.",
+      ""
+    },
     mixinStandardHelpOptions = true)
 final class GenerateCommand implements Callable<Integer> {
   @CommandLine.Spec private CommandLine.Model.CommandSpec spec;
@@ -31,13 +46,8 @@ final class GenerateCommand implements Callable<Integer> {
   @Parameters(paramLabel = "PACK", description = "the pack to run")
   private Path packFile;
 
-  @Option(
-      names = "--tokens",
-      paramLabel = "1,2,3",
-      split = ",",
-      required = true,
-      description = "the prompt's token ids")
-  private int[] prompt;
+  @ArgGroup(multiplicity = "1")
+  private Prompt prompt;
 
   @Option(
       names = "-n",
@@ -46,49 +56,68 @@ final class GenerateCommand implements Callable<Integer> {
       description = "most tokens to generate; default ${DEFAULT-VALUE}")
   private int count;
 
-  @Option(
-      names = "--temperature",
-      paramLabel = "X",
-      description = "draw from the softmax of logits divided by X")
-  private Double temperature;
+  @Mixin private SamplingOptions samplingOptions;
 
   @Option(
-      names = "--seed",
-      paramLabel = "S",
-      defaultValue = "0",
-      description = "of the draws; equal seeds give equal tokens; default ${DEFAULT-VALUE}")
-  private long seed;
+      names = "--stop",
+      paramLabel = "TEXT",
+      description = "end before this text; may be repeated")
+  private List<String> stops = List.of();
 
   @Option(names = "--json", description = "one JSON document on standard output")
   private boolean json;
+
+  /** What is continued. */
+  static final class Prompt {
+    @Option(names = "--prompt", paramLabel = "TEXT", required = true, description = "a text")
+    String text;
+
+    @Option(
+        names = "--prompt-file",
+        paramLabel = "FILE",
+        required = true,
+        description = "a text in UTF-8; - for standard input")
+    Path file;
+
+    @Option(
+        names = "--tokens",
+        paramLabel = "1,2,3",
+        split = ",",
+        required = true,
+        description = "token ids, exactly as given")
+    int[] tokens;
+  }
 
   @Override
   public Integer call() throws IOException {
     Usage.require(spec, count >= 1, "-n: expected at least 1, found " + count);
     Usage.require(
         spec,
-        temperature == null || (temperature > 0 && Double.isFinite(temperature)),
-        "--temperature: expected a number above 0, found " + temperature);
-    PrintWriter out = spec.commandLine().getOut();
-    PrintWriter err = spec.commandLine().getErr();
+        prompt.text == null || !prompt.text.isEmpty(),
+        "--prompt: expected a text, found an empty one");
+    Usage.require(
+        spec, stops.stream().noneMatch(String::isEmpty), "--stop: expected a text, found none");
+    Usage.require(
+        spec,
+        prompt.tokens == null || stops.isEmpty(),
+        "--stop: expected --prompt or --prompt-file with it, found --tokens");
+    Sampling sampling = samplingOptions.sampling(spec);
     try (PackReader pack = PackReader.open(packFile);
         Model model = Build.open(pack)) {
-      requireTokens(pack.config().vocabSize());
-      err.println("kernels: " + model.kernels());
-      long context = (long) prompt.length + count;
-      requireContext(context, pack.config().maxPositionEmbeddings());
-      Sampling sampling =
-          temperature == null ? new Sampling.Greedy() : new Sampling.Temperature(temperature, seed);
-      Generator generator =
-          new Generator(model, model.newSession(Math.toIntExact(context)), sampling);
-      int[] tokens = generator.generate(prompt, count, token -> show(out, token));
-      finish(out, tokens);
+      if (prompt.tokens != null) {
+        requireTokens(pack.config().vocabSize());
+        continueTokens(pack, model, sampling);
+      } else {
+        try (Tokenizer tokenizer = Tokenizer.open(TokenizerFiles.of(pack))) {
+          continueText(pack, model, tokenizer, sampling);
+        }
+      }
     }
     return ExitCode.DONE;
   }
 
   private void requireTokens(int vocabSize) {
-    for (int token : prompt) {
+    for (int token : prompt.tokens) {
       Usage.require(
           spec,
           token >= 0 && token < vocabSize,
@@ -96,31 +125,93 @@ final class GenerateCommand implements Callable<Integer> {
     }
   }
 
-  private void requireContext(long context, int most) {
+  private void continueTokens(PackReader pack, Model model, Sampling sampling) throws IOException {
+    PrintWriter out = spec.commandLine().getOut();
+    Session session = newSession(pack, model, prompt.tokens);
+    Generator generator = new Generator(model, session, sampling);
+    GenerationRate rate = new GenerationRate();
+    try (Interruption interruption = new Interruption()) {
+      int[] tokens =
+          generator.generate(
+              prompt.tokens,
+              count,
+              token -> {
+                rate.token();
+                show(out, token + " ");
+                return !interruption.requested();
+              });
+      finish(document(prompt.tokens, tokens, rate), model, rate);
+    }
+  }
+
+  private void continueText(PackReader pack, Model model, Tokenizer tokenizer, Sampling sampling)
+      throws IOException {
+    PrintWriter out = spec.commandLine().getOut();
+    int[] tokens = tokenizer.encodePrompt(promptText());
+    Prompts.requireVocabulary(tokens, tokenizer, pack);
+    Session session = newSession(pack, model, tokens);
+    TextGenerator generator = new TextGenerator(model, session, tokenizer, sampling, stops);
+    GenerationRate rate = new GenerationRate();
+    try (Interruption interruption = new Interruption()) {
+      Completion completion =
+          generator.generate(
+              tokens,
+              count,
+              text -> {
+                rate.token();
+                show(out, text);
+                return !interruption.requested();
+              });
+      ObjectNode document = document(tokens, completion.tokens(), rate);
+      document.put("text", completion.text());
+      document.put("ending", Prompts.nameOf(completion.ending()));
+      finish(document, model, rate);
+    }
+  }
+
+  private String promptText() throws IOException {
+    return prompt.text != null ? prompt.text : Prompts.read(prompt.file);
+  }
+
+  private Session newSession(PackReader pack, Model model, int[] tokens) throws IOException {
+    Prompts.requireContext(tokens.length, pack);
+    long context = (long) tokens.length + count;
+    int most = pack.config().maxPositionEmbeddings();
     Usage.require(
         spec,
         context <= most,
-        "prompt and -n: expected at most the model's context of " + most + ", found " + context);
+        "prompt and -n: expected at most the model's context of "
+            + most
+            + " tokens, found "
+            + tokens.length
+            + " and "
+            + count);
+    return model.newSession(Math.toIntExact(context));
   }
 
-  /** Says that generation goes on. */
-  private boolean show(PrintWriter out, int token) {
+  private void show(PrintWriter out, String text) {
     if (!json) {
-      out.print(token + " ");
+      out.print(text);
       out.flush();
     }
-    return true;
   }
 
-  private void finish(PrintWriter out, int[] tokens) {
+  private static ObjectNode document(int[] prompt, int[] tokens, GenerationRate rate) {
+    ObjectNode root = StrictJson.newObject();
+    Arrays.stream(prompt).forEach(root.putArray("prompt")::add);
+    Arrays.stream(tokens).forEach(root.putArray("tokens")::add);
+    root.put("tokensPerSecond", rate.tokensPerSecond());
+    return root;
+  }
+
+  private void finish(ObjectNode document, Model model, GenerationRate rate) {
+    PrintWriter out = spec.commandLine().getOut();
     if (json) {
-      ObjectNode root = StrictJson.newObject();
-      Arrays.stream(prompt).forEach(root.putArray("prompt")::add);
-      Arrays.stream(tokens).forEach(root.putArray("tokens")::add);
-      out.print(new String(StrictJson.toIndentedBytes(root), UTF_8));
+      out.print(new String(StrictJson.toIndentedBytes(document), UTF_8));
     } else {
       out.println();
     }
     out.flush();
+    spec.commandLine().getErr().println(rate + "; " + model.kernels());
   }
 }

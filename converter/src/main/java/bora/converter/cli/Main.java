@@ -39,8 +39,11 @@ import picocli.CommandLine.Command;
       CaptureCommand.class,
       DiffCommand.class,
       EstimateCommand.class,
+      TokenizeCommand.class,
       GenerateCommand.class,
-      BenchCommand.class
+      ChatCommand.class,
+      BenchCommand.class,
+      ExportCommand.class
     })
 public final class Main implements Runnable {
   /** The longest line of the commands' descriptions fits. */

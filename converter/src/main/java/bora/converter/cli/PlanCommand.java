@@ -28,7 +28,7 @@ import picocli.CommandLine.Parameters;
 final class PlanCommand implements Callable<Integer> {
   @CommandLine.Spec private CommandLine.Model.CommandSpec spec;
 
-  @Parameters(paramLabel = "CHECKPOINT", description = "a checkpoint's directory")
+  @Parameters(paramLabel = "CHECKPOINT", description = CheckpointArgument.DESCRIPTION)
   private Path directory;
 
   @Mixin private PolicyOptions options;
@@ -43,7 +43,7 @@ final class PlanCommand implements Callable<Integer> {
   @Override
   public Integer call() throws IOException {
     PrintWriter out = spec.commandLine().getOut();
-    try (Checkpoint checkpoint = Checkpoint.open(directory);
+    try (Checkpoint checkpoint = CheckpointArgument.open(directory, spec.commandLine().getErr());
         Calibration calibration = options.openCalibration(checkpoint).orElse(null)) {
       QuantizationPlan plan =
           options.plan(

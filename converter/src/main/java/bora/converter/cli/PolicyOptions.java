@@ -51,7 +51,7 @@ final class PolicyOptions {
       paramLabel = "fast|best",
       defaultValue = "best",
       description = "for a budget: fast encodings alone, or all; default: best")
-  private Profile profile;
+  private String profile;
 
   @Option(
       names = "--calibration",
@@ -86,12 +86,13 @@ final class PolicyOptions {
       }
     }
     Budget budget = budget();
+    Profile chosenProfile = Usage.value(() -> Profile.ofId(profile));
     if (known.isEmpty()) {
       err.println(
           "no --calibration: the budget is spread by the weights alone, which is much worse");
     }
     try (Progress progress = Progress.of(err, "planning", tensors, "tensors")) {
-      return BudgetPlanner.plan(checkpoint, budget, profile, known, threads, progress);
+      return BudgetPlanner.plan(checkpoint, budget, chosenProfile, known, threads, progress);
     }
   }
 

@@ -177,8 +177,12 @@ final class PackJournal implements AutoCloseable {
     byte[] prefix = prefix(Arrays.copyOf(rest, rest.length - 1));
     ByteBuffer bytes = ByteBuffer.allocate(prefix.length + rest.length);
     bytes.put(prefix).put(rest).flip();
-    while (bytes.hasRemaining()) {
-      channel.write(bytes);
+    try {
+      while (bytes.hasRemaining()) {
+        channel.write(bytes);
+      }
+    } catch (IOException e) {
+      throw new IOException(file + ": cannot be written: " + e.getMessage(), e);
     }
   }
 

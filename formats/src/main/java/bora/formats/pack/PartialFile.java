@@ -107,8 +107,12 @@ final class PartialFile implements AutoCloseable {
 
   void writeAt(long offsetBytes, ByteBuffer bytes) throws IOException {
     long position = offsetBytes;
-    while (bytes.hasRemaining()) {
-      position += channel.write(bytes, position);
+    try {
+      while (bytes.hasRemaining()) {
+        position += channel.write(bytes, position);
+      }
+    } catch (IOException e) {
+      throw new IOException(path + ": cannot be written: " + e.getMessage(), e);
     }
   }
 

@@ -35,8 +35,9 @@ final class CalibrationFormat {
     if (end < MAGIC.length || !hasMagic(bytes, 0)) {
       throw new CorruptFileException(file, "no calibration of bora");
     }
-    if (!hasMagic(bytes, bytes.byteSize() - MAGIC.length)) {
-      throw new CorruptFileException(file, "its end is missing; calibrate again");
+    if (!hasMagic(bytes, bytes.byteSize() - MAGIC.length)
+        || bytes.get(LittleEndian.INT, end + 20) != 0) {
+      throw new CorruptFileException(file, "its end is missing or damaged; calibrate again");
     }
     long offset = bytes.get(LittleEndian.LONG, end);
     long length = bytes.get(LittleEndian.LONG, end + 8);
