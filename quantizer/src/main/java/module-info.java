@@ -4,7 +4,9 @@
  */
 module bora.quantizer {
   requires transitive bora.formats;
+  requires jdk.incubator.vector;
   requires com.fasterxml.jackson.databind;
 
   exports bora.quantizer;
+  exports bora.quantizer.calibration;
 }

@@ -86,13 +86,16 @@ public final class InspectionJson {
 
   public static ObjectNode ofCheckpoint(Checkpoint checkpoint) throws IOException {
     ObjectNode root = ofConfig(checkpoint.config());
+    root.put("layout", checkpoint.layout().id());
+    ArrayNode others = root.putArray("otherLayouts");
+    checkpoint.otherLayouts().forEach(other -> others.add(other.id()));
     root.put("fingerprint", checkpoint.fingerprint());
     ArrayNode tensors = root.putArray("tensors");
     for (TensorKey key : checkpoint.config().tensors().keySet()) {
       SourceTensor tensor = checkpoint.tensor(key);
       ObjectNode node = tensors.addObject().put("key", key.id());
       ModelConfigJson.putKey(node, key);
-      node.put("dtype", tensor.dtype().name());
+      node.put("dtype", tensor.type().name());
       tensor.shape().dimensions().forEach(node.putArray("shape")::add);
       node.put("bytes", tensor.byteSize());
       node.put("file", String.valueOf(tensor.file().getFileName()));

@@ -1,7 +1,6 @@
 package bora.converter;
 
 import bora.formats.checkpoint.Checkpoint;
-import bora.formats.checkpoint.HuggingFaceConfig;
 import bora.formats.model.KnownModel;
 import bora.formats.model.ModelConfig;
 import bora.formats.pack.PackReader;
@@ -57,14 +56,12 @@ public record ModelDescription(
             name, Kind.PACK, pack.config(), Optional.of(pack.manifest().weightBytes()));
       }
     }
-    if (Files.isDirectory(path)) {
-      Path config = path.resolve(Checkpoint.CONFIG_FILE);
-      return new ModelDescription(
-          name, Kind.CHECKPOINT, HuggingFaceConfig.read(config), Optional.empty());
-    }
     if (name.endsWith(".json")) {
+      return new ModelDescription(name, Kind.CONFIG, Checkpoint.readConfig(path), Optional.empty());
+    }
+    if (Checkpoint.isCheckpoint(path)) {
       return new ModelDescription(
-          name, Kind.CONFIG, HuggingFaceConfig.read(path), Optional.empty());
+          name, Kind.CHECKPOINT, Checkpoint.readConfig(path), Optional.empty());
     }
     try (PackReader pack = PackReader.open(path)) {
       throw new IllegalStateException(pack.path() + " opens without a pack's first bytes");

@@ -12,10 +12,10 @@ import java.util.concurrent.Future;
 import java.util.function.Supplier;
 
 /** Runs tasks on a number of threads, each with a scratch object of its own. */
-final class Workers {
+public final class Workers {
   /** A piece of work. */
   @FunctionalInterface
-  interface Task<S> {
+  public interface Task<S> {
     void run(S scratch) throws IOException;
   }
 
@@ -27,7 +27,7 @@ final class Workers {
    *
    * @param newScratch makes each thread's scratch object
    */
-  static <S> void run(int threads, Supplier<S> newScratch, Queue<Task<S>> tasks)
+  public static <S> void run(int threads, Supplier<S> newScratch, Queue<Task<S>> tasks)
       throws IOException {
     Queue<Task<S>> waiting = new ConcurrentLinkedQueue<>(tasks);
     List<Future<?>> workers = new ArrayList<>();

@@ -21,6 +21,7 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Optional;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
@@ -53,8 +54,15 @@ class ConversionTest {
     try (Checkpoint checkpoint = Checkpoint.open(from)) {
       QuantizationPlan plan =
           Planner.plan(checkpoint, QuantizationPolicy.named(policy), ProgressListener.NONE);
-      Conversion.run(checkpoint, plan, to, threads, ProgressListener.NONE);
+      convert(checkpoint, plan, to, threads, ProgressListener.NONE);
     }
+  }
+
+  private static void convert(
+      Checkpoint checkpoint, QuantizationPlan plan, Path to, int threads, ProgressListener progress)
+      throws IOException {
+    Conversion.run(
+        checkpoint, plan, Optional.empty(), to, threads, Conversion.Leftover.DISCARD, progress);
   }
 
   @ParameterizedTest
@@ -104,7 +112,7 @@ class ConversionTest {
     try (Checkpoint checkpoint = Checkpoint.open(example("tiny-mistral"))) {
       QuantizationPlan plan =
           Planner.plan(checkpoint, QuantizationPolicy.named("q4"), ProgressListener.NONE);
-      Conversion.run(checkpoint, plan, directory.resolve("x.bora"), 2, heard::addAndGet);
+      convert(checkpoint, plan, directory.resolve("x.bora"), 2, heard::addAndGet);
       assertEquals(Conversion.workBytes(checkpoint), heard.get());
     }
   }

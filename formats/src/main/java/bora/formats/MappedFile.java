@@ -39,6 +39,31 @@ public final class MappedFile implements AutoCloseable {
     }
   }
 
+  /**
+   * Whether an error is the one that the virtual machine raises, in time but not always at the very
+   * read, when bytes of a mapped file cannot be had: the file was cut short, or its disk failed.
+   */
+  public static boolean isFault(InternalError error) {
+    return String.valueOf(error.getMessage()).contains("unsafe memory access");
+  }
+
+  /**
+   * What to say of an error met while this file was read.
+   *
+   * @throws InternalError the error itself, if it is another
+   */
+  public IOException unreadable(InternalError error) {
+    if (!isFault(error)) {
+      throw error;
+    }
+    return new IOException(
+        path
+            + ": could not be read where it is mapped: expected "
+            + bytes.byteSize()
+            + " bytes; was it cut short, or does its disk fail?",
+        error);
+  }
+
   public Path path() {
     return path;
   }

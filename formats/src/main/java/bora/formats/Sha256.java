@@ -41,12 +41,20 @@ public final class Sha256 {
     MessageDigest digest = newDigest();
     ByteBuffer chunk = ByteBuffer.allocateDirect(CHUNK_BYTES);
     try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ)) {
-      while (channel.read(chunk.clear()) >= 0) {
+      while (read(file, channel, chunk.clear()) >= 0) {
         chunk.flip();
         progress.advance(chunk.remaining());
         digest.update(chunk);
       }
     }
     return hex(digest);
+  }
+
+  private static int read(Path file, FileChannel channel, ByteBuffer chunk) throws IOException {
+    try {
+      return channel.read(chunk);
+    } catch (IOException e) {
+      throw new IOException(file + ": cannot be read: " + e.getMessage(), e);
+    }
   }
 }

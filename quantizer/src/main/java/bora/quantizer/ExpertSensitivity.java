@@ -25,7 +25,7 @@ final class ExpertSensitivity {
   private final ModelConfig config;
   private final Function<TensorKey, WeightSource> weights;
   private final ScalarQuantizer quantizer = new ScalarQuantizer(Encoding.Q4);
-  private final LaneGroup group = new LaneGroup(1);
+  private final LaneGroup group = new LaneGroup(Encoding.Q4.rowsPerPanel());
 
   ExpertSensitivity(ModelConfig config, Function<TensorKey, WeightSource> weights) {
     this.config = config;
@@ -102,7 +102,7 @@ final class ExpertSensitivity {
     long panelBytes = Encoding.Q4.panelBytes(matrix.shape().columns());
     double sum = 0;
     for (int row = 0; row < matrix.shape().rows(); row += group.rowCount()) {
-      group.read(matrix, row);
+      group.read(matrix, row, Encoding.Q4.rowsPerPanel());
       quantizer.encode(group, MemorySegment.ofArray(new byte[Math.toIntExact(panelBytes)]));
       for (int lane = 0; lane < group.rowCount(); lane++) {
         if (energy[row + lane] > 0) {

@@ -1,6 +1,5 @@
 package bora.quantizer;
 
-import bora.formats.encoding.ScalarGrid;
 import java.io.IOException;
 import java.util.Arrays;
 
@@ -11,28 +10,38 @@ import java.util.Arrays;
  * row are zero.
  */
 final class LaneGroup {
-  private final int maxPanels;
-  private float[][] rows = new float[ScalarGrid.LANES][0];
+  private final int maxRows;
+  private float[][] rows = new float[PanelRows.COUNT][0];
   private float[] values = {};
   private int rowCount;
+  private int rowsPerPanel;
   private int lanes;
   private int columns;
 
-  LaneGroup(int maxPanels) {
-    this.maxPanels = maxPanels;
+  /**
+   * @param maxRows how many rows a group has at most, unless one panel has more
+   */
+  LaneGroup(int maxRows) {
+    this.maxRows = maxRows;
   }
 
-  /** Reads the panels that begin at a row, as many as there are and fit. */
-  void read(WeightSource source, int firstRow) throws IOException {
+  /**
+   * Reads the panels that begin at a row, as many as there are and fit.
+   *
+   * @param newRowsPerPanel of the encoding that they are for, a multiple of 16
+   */
+  void read(WeightSource source, int firstRow, int newRowsPerPanel) throws IOException {
+    rowsPerPanel = newRowsPerPanel;
+    int panels = Math.max(1, maxRows / rowsPerPanel);
     int count =
-        Math.min(source.shape().rows() - firstRow, Math.multiplyExact(maxPanels, ScalarGrid.LANES));
+        Math.min(source.shape().rows() - firstRow, Math.multiplyExact(panels, rowsPerPanel));
     resize(count, source.shape().columns());
-    for (int row = 0; row < rowCount; row += ScalarGrid.LANES) {
-      int rowsHere = Math.min(ScalarGrid.LANES, rowCount - row);
+    for (int row = 0; row < lanes; row += PanelRows.COUNT) {
+      int rowsHere = Math.clamp(rowCount - row, 0, PanelRows.COUNT);
       for (int lane = 0; lane < rowsHere; lane++) {
         source.readRows(firstRow + row + lane, 1, rows[lane], 0);
       }
-      for (int lane = rowsHere; lane < ScalarGrid.LANES; lane++) {
+      for (int lane = rowsHere; lane < PanelRows.COUNT; lane++) {
         Arrays.fill(rows[lane], 0);
       }
       PanelRows.transpose(rows, columns, values, row, lanes);
@@ -42,10 +51,10 @@ final class LaneGroup {
   private void resize(int newRowCount, int newColumns) {
     rowCount = newRowCount;
     columns = newColumns;
-    lanes = Math.ceilDiv(rowCount, ScalarGrid.LANES) * ScalarGrid.LANES;
+    lanes = Math.ceilDiv(rowCount, rowsPerPanel) * rowsPerPanel;
     int valuesLength = Math.multiplyExact(lanes, newColumns);
     if (rows[0].length < newColumns) {
-      rows = new float[ScalarGrid.LANES][newColumns];
+      rows = new float[PanelRows.COUNT][newColumns];
     }
     if (values.length < valuesLength) {
       values = new float[valuesLength];
@@ -63,7 +72,7 @@ final class LaneGroup {
   }
 
   int panels() {
-    return lanes / ScalarGrid.LANES;
+    return lanes / rowsPerPanel;
   }
 
   int columns() {

@@ -6,6 +6,9 @@ package bora.quantizer;
  * as a loop over one array, whose rows of a power-of-two width share their cache sets.
  */
 final class PanelRows {
+  /** Rows that are transposed at once. */
+  static final int COUNT = 16;
+
   private PanelRows() {}
 
   /**

@@ -15,7 +15,7 @@ public record PlannedTensor(TensorKey key, TensorShape shape, Encoding encoding,
    *     is kept exactly
    */
   public PlannedTensor {
-    if (!encoding.fits(shape) || (key.role().isExact() && encoding.isScalar())) {
+    if (!encoding.fits(shape) || (key.role().isExact() && encoding.isQuantized())) {
       throw new IllegalArgumentException(
           key + ": expected f32 or bf16, found " + encoding.jsonName());
     }

@@ -1,7 +1,6 @@
 package bora.quantizer;
 
 import bora.formats.encoding.EncodedTensor;
-import bora.formats.encoding.ScalarGrid;
 import bora.formats.model.TensorShape;
 import java.io.IOException;
 
@@ -51,20 +50,21 @@ public record QuantizationError(
       throws IOException {
     TensorShape shape = source.shape();
     int columns = shape.columns();
-    LaneGroup group = new LaneGroup(1);
-    float[] expected = new float[TILE_COLUMNS * ScalarGrid.LANES];
-    float[] found = new float[TILE_COLUMNS * ScalarGrid.LANES];
+    int lanes = encoded.encoding().rowsPerPanel();
+    LaneGroup group = new LaneGroup(lanes);
+    float[] expected = new float[TILE_COLUMNS * lanes];
+    float[] found = new float[TILE_COLUMNS * lanes];
     QuantizationError sum = NONE;
     for (int panel = 0; panel < encoded.encoding().panelCount(shape.rows()); panel++) {
-      group.read(source, panel * ScalarGrid.LANES);
+      group.read(source, panel * lanes, lanes);
       for (int column = 0; column < columns; column += TILE_COLUMNS) {
         int width = Math.min(TILE_COLUMNS, columns - column);
-        int length = width * ScalarGrid.LANES;
+        int length = width * lanes;
         encoded
             .encoding()
             .decoder()
             .decodeTile(encoded.panel(panel), columns, column, width, found);
-        System.arraycopy(group.values(), column * ScalarGrid.LANES, expected, 0, length);
+        System.arraycopy(group.values(), column * lanes, expected, 0, length);
         sum = sum.plus(expected, found, length);
       }
     }

@@ -15,7 +15,8 @@ import java.util.List;
  */
 public final class QuantizationPolicy {
   /** The names of the built-in policies. */
-  public static final List<String> NAMES = List.of("f32", "bf16", "q8", "q6", "q4", "balanced");
+  public static final List<String> NAMES =
+      List.of("f32", "bf16", "q8", "q6", "q4", "t5", "t4", "t3", "t2", "t1", "balanced");
 
   private static final String BALANCED = "balanced";
 

@@ -75,7 +75,8 @@ final class ScalarQuantizer {
       case Q4 -> 2;
       case Q6 -> 1;
       case Q8 -> 0;
-      case F32, BF16 -> throw new IllegalArgumentException(encoding + " has no grid");
+      case F32, BF16, T1, T2, T3, T4, T5 ->
+          throw new IllegalArgumentException(encoding + " has no grid");
     };
   }
 

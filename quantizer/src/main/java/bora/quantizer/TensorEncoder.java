@@ -6,6 +6,7 @@ import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
 import java.util.EnumMap;
 import java.util.Map;
+import java.util.function.BiConsumer;
 
 /**
  * Turns weights into encoded bytes, a few panels at a time: memory use does not grow with the
@@ -13,23 +14,24 @@ import java.util.Map;
  * at once: each has an encoder of its own, whose buffers serve one tensor after the other.
  */
 public final class TensorEncoder {
-  private static final int PANELS_PER_GROUP = 8;
+  private static final int ROWS_PER_GROUP = 128;
   private static final int CHUNK_BYTES = 1 << 20;
 
   private final LaneGroup group;
   private final int chunkBytes;
   private final Map<Encoding, FloatEncoder> floatEncoders = new EnumMap<>(Encoding.class);
-  private final Map<Encoding, ScalarQuantizer> quantizers = new EnumMap<>(Encoding.class);
+  private final Map<Encoding, ScalarQuantizer> scalars = new EnumMap<>(Encoding.class);
+  private final Map<Encoding, TrellisQuantizer> trellises = new EnumMap<>(Encoding.class);
 
   /** Outside the heap, from where a file channel writes without a copy. */
   private ByteBuffer chunk = ByteBuffer.allocateDirect(0);
 
   public TensorEncoder() {
-    this(PANELS_PER_GROUP, CHUNK_BYTES);
+    this(ROWS_PER_GROUP, CHUNK_BYTES);
   }
 
-  TensorEncoder(int panelsPerGroup, int chunkBytes) {
-    this.group = new LaneGroup(panelsPerGroup);
+  TensorEncoder(int rowsPerGroup, int chunkBytes) {
+    this.group = new LaneGroup(rowsPerGroup);
     this.chunkBytes = chunkBytes;
   }
 
@@ -51,7 +53,17 @@ public final class TensorEncoder {
       case F32, BF16 ->
           encodeFloats(source, floatEncoders.computeIfAbsent(encoding, FloatEncoder::new), sink);
       case Q8, Q6, Q4 ->
-          encodeScalars(source, quantizers.computeIfAbsent(encoding, ScalarQuantizer::new), sink);
+          encodeGroups(
+              source,
+              encoding,
+              scalars.computeIfAbsent(encoding, ScalarQuantizer::new)::encode,
+              sink);
+      case T1, T2, T3, T4, T5 ->
+          encodeGroups(
+              source,
+              encoding,
+              trellises.computeIfAbsent(encoding, TrellisQuantizer::new)::encode,
+              sink);
     }
     flush(sink);
   }
@@ -68,12 +80,16 @@ public final class TensorEncoder {
     }
   }
 
-  private void encodeScalars(WeightSource source, ScalarQuantizer quantizer, ByteSink sink)
+  private void encodeGroups(
+      WeightSource source,
+      Encoding encoding,
+      BiConsumer<LaneGroup, MemorySegment> quantizer,
+      ByteSink sink)
       throws IOException {
-    long panelBytes = quantizer.encoding().panelBytes(source.shape().columns());
+    long panelBytes = encoding.panelBytes(source.shape().columns());
     for (int row = 0; row < source.shape().rows(); row += group.rowCount()) {
-      group.read(source, row);
-      quantizer.encode(group, reserve(Math.multiplyExact(group.panels(), panelBytes), sink));
+      group.read(source, row, encoding.rowsPerPanel());
+      quantizer.accept(group, reserve(Math.multiplyExact(group.panels(), panelBytes), sink));
     }
   }
 

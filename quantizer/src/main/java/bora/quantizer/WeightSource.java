@@ -1,6 +1,5 @@
 package bora.quantizer;
 
-import bora.formats.checkpoint.DType;
 import bora.formats.checkpoint.SourceTensor;
 import bora.formats.encoding.BFloat16;
 import bora.formats.encoding.Encoding;
@@ -14,8 +13,12 @@ public interface WeightSource {
 
   TensorShape shape();
 
-  /** The smallest encoding that holds every value as it is: bf16 for bf16 weights, else f32. */
-  Encoding exactEncoding();
+  /**
+   * The smallest encoding that holds every value as it is: bf16 or f32. Follows from the values and
+   * not from the checkpoint's type alone, so that a pack does not depend on the checkpoint's
+   * layout.
+   */
+  Encoding exactEncoding() throws IOException;
 
   /**
    * Reads whole rows; a vector is one row.
@@ -73,8 +76,8 @@ public interface WeightSource {
     }
 
     @Override
-    public Encoding exactEncoding() {
-      return tensor.dtype() == DType.BF16 ? Encoding.BF16 : Encoding.F32;
+    public Encoding exactEncoding() throws IOException {
+      return tensor.isBFloat16() ? Encoding.BF16 : Encoding.F32;
     }
 
     @Override
@@ -84,7 +87,7 @@ public interface WeightSource {
 
     @Override
     public void readBFloat16Pairs(int row, int[] words, int offset) throws IOException {
-      if (tensor.dtype() == DType.BF16 && shape().columns() % 2 == 0) {
+      if (tensor.hasBFloat16Pairs()) {
         tensor.readBFloat16Pairs(row, words, offset);
       } else {
         WeightSource.super.readBFloat16Pairs(row, words, offset);

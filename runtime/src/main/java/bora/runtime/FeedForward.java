@@ -1,6 +1,8 @@
 package bora.runtime;
 
 import bora.formats.model.ModelConfig;
+import bora.formats.model.TensorKey;
+import bora.formats.model.TensorRole;
 import bora.runtime.kernel.Kernels;
 import bora.runtime.kernel.WorkerPool;
 import java.util.Arrays;
@@ -33,6 +35,9 @@ final class FeedForward {
   /** The row of the sorted batch that stands for a token and rank. */
   private final int[] sortedRow;
 
+  /** The routing weights of the sorted batch's rows. */
+  private final float[] sortedWeights;
+
   private final float[] sortedInput;
   private final float[] sortedOutput;
   private final float[] gated;
@@ -55,6 +60,7 @@ final class FeedForward {
     weights = new float[choices];
     expertStart = new int[expertCount + 1];
     sortedRow = new int[choices];
+    sortedWeights = new float[choices];
     sortedInput = new float[Math.multiplyExact(choices, hiddenSize)];
     sortedOutput = new float[sortedInput.length];
     gated = new float[Math.multiplyExact(maxTokens, config.intermediateSize())];
@@ -69,6 +75,7 @@ final class FeedForward {
    *
    * @param x normalized, [tokens, hiddenSize]
    * @param residual [tokens, hiddenSize]
+   * @param inputs hears what each expert reads
    */
   void addBatch(
       LayerWeights weights,
@@ -77,13 +84,29 @@ final class FeedForward {
       int tokens,
       float[] x,
       float[] residual,
-      ForwardObserver observer) {
+      ForwardObserver observer,
+      LinearInputObserver inputs) {
     route(weights, layer, firstPosition, tokens, x, observer);
-    sortByExpert(tokens, x);
+    sortByExpert(tokens, x, inputs.firstPosition() - firstPosition);
     for (int expert = 0; expert < expertCount; expert++) {
       int rows = expertStart[expert + 1] - expertStart[expert];
       if (rows > 0) {
-        runExpert(weights.experts().get(expert), sortedInput, expertStart[expert], rows);
+        int start = expertStart[expert];
+        inputs.inputs(
+            TensorKey.ofExpert(layer, expert, TensorRole.EXPERT_GATE),
+            rows,
+            sortedInput,
+            start * hiddenSize,
+            sortedWeights,
+            start);
+        runExpert(weights.experts().get(expert), sortedInput, start, rows);
+        inputs.inputs(
+            TensorKey.ofExpert(layer, expert, TensorRole.EXPERT_DOWN),
+            rows,
+            gated,
+            0,
+            sortedWeights,
+            start);
       }
     }
     for (int token = 0; token < tokens; token++) {
@@ -138,7 +161,7 @@ final class FeedForward {
   }
 
   /** A counting sort of the batch's rows, each as often as it has experts. */
-  private void sortByExpert(int tokens, float[] x) {
+  private void sortByExpert(int tokens, float[] x, int firstWeighed) {
     Arrays.fill(expertStart, 0);
     int choices = tokens * expertsPerToken;
     for (int choice = 0; choice < choices; choice++) {
@@ -152,6 +175,7 @@ final class FeedForward {
       int row = expertStart[experts[choice]]++;
       sortedRow[choice] = row;
       int token = choice / expertsPerToken;
+      sortedWeights[row] = token < firstWeighed ? 0 : weights[choice];
       System.arraycopy(x, token * hiddenSize, sortedInput, row * hiddenSize, hiddenSize);
     }
     System.arraycopy(expertStart, 0, expertStart, 1, expertCount);

@@ -13,24 +13,10 @@ final class ForwardPass {
   /** Rows of logits computed at a time when all are wanted, to bound their memory. */
   private static final int LOGITS_ROWS = 64;
 
-  private final Kernels kernels;
-  private final WorkerPool pool;
   private final ModelConfig config;
   private final ModelWeights weights;
   private final int maxTokens;
-  private final KvCache cache;
-  private final RotaryEmbedding rotary;
-  private final MatrixProduct product;
-  private final Attention attention;
-  private final FeedForward feedForward;
-  private final NormRows normRows = new NormRows();
-
-  private final float[] residual;
-  private final float[] normalized;
-  private final float[] queries;
-  private final float[] keys;
-  private final float[] values;
-  private final float[] attended;
+  private final DecoderLayer layers;
   private float[] logitsRows = new float[0];
 
   /**
@@ -43,30 +29,18 @@ final class ForwardPass {
       ModelWeights weights,
       int contextTokens,
       int maxTokens) {
-    this.kernels = kernels;
-    this.pool = pool;
     this.config = config;
     this.weights = weights;
     this.maxTokens = maxTokens;
-    cache = new KvCache(config, contextTokens, maxTokens);
-    rotary = new RotaryEmbedding(kernels, config.headDim(), config.ropeTheta(), maxTokens);
-    product = new MatrixProduct(kernels, pool);
-    attention = new Attention(kernels, pool, config, cache);
-    feedForward = new FeedForward(kernels, pool, config, product, maxTokens);
-    residual = new float[Math.multiplyExact(maxTokens, config.hiddenSize())];
-    normalized = new float[residual.length];
-    queries = new float[Math.multiplyExact(maxTokens, config.queryWidth())];
-    keys = new float[Math.multiplyExact(maxTokens, config.kvWidth())];
-    values = new float[keys.length];
-    attended = new float[queries.length];
+    layers = new DecoderLayer(kernels, pool, config, config.layerCount(), contextTokens, maxTokens);
   }
 
   KvCache cache() {
-    return cache;
+    return layers.cache();
   }
 
   void imposeRouting(RoutingSource source) {
-    feedForward.imposeRouting(source);
+    layers.imposeRouting(source);
   }
 
   /**
@@ -77,14 +51,17 @@ final class ForwardPass {
     for (int i = 0; i < count; i++) {
       embed(tokens[start + i], i);
     }
-    tellHidden(0, firstPosition, count, residual, observer);
-    rotary.setPositions(firstPosition, count);
+    tellHidden(0, firstPosition, count, layers.residual(), observer);
+    layers.setPositions(firstPosition, count);
     for (int layer = 0; layer < config.layerCount(); layer++) {
-      LayerWeights layerWeights = weights.layers().get(layer);
-      attend(layerWeights, layer, firstPosition, count);
-      normalize(layerWeights.feedForwardNorm(), count);
-      feedForward.addBatch(
-          layerWeights, layer, firstPosition, count, normalized, residual, observer);
+      layers.runBatch(
+          weights.layers().get(layer),
+          layer,
+          layer,
+          firstPosition,
+          count,
+          observer,
+          LinearInputObserver.NONE);
       tellOutput(layer, firstPosition, count, observer);
     }
     finish(firstPosition, count, observer);
@@ -93,50 +70,29 @@ final class ForwardPass {
   /** Runs a single token. */
   void runToken(int token, int position, ForwardObserver observer) {
     embed(token, 0);
-    tellHidden(0, position, 1, residual, observer);
-    rotary.setPositions(position, 1);
+    tellHidden(0, position, 1, layers.residual(), observer);
+    layers.setPositions(position, 1);
     for (int layer = 0; layer < config.layerCount(); layer++) {
-      LayerWeights layerWeights = weights.layers().get(layer);
-      attend(layerWeights, layer, position, 1);
-      normalize(layerWeights.feedForwardNorm(), 1);
-      feedForward.addToken(layerWeights, layer, position, normalized, residual, observer);
+      layers.runToken(weights.layers().get(layer), layer, position, observer);
       tellOutput(layer, position, 1, observer);
     }
     finish(position, 1, observer);
   }
 
   private void embed(int token, int row) {
-    weights.embedding().decodeRow(token, residual, row * config.hiddenSize());
-  }
-
-  private void attend(LayerWeights layerWeights, int layer, int firstPosition, int count) {
-    normalize(layerWeights.attentionNorm(), count);
-    product.compute(layerWeights.query(), normalized, 0, count, queries, 0);
-    product.compute(layerWeights.key(), normalized, 0, count, keys, 0);
-    product.compute(layerWeights.value(), normalized, 0, count, values, 0);
-    rotary.rotate(queries, config.headCount(), count);
-    rotary.rotate(keys, config.kvHeadCount(), count);
-    cache.put(layer, firstPosition, count, keys, values);
-    attention.compute(layer, firstPosition, count, queries, attended);
-    product.compute(layerWeights.attentionOutput(), attended, 0, count, normalized, 0);
-    kernels.addScaled(1, normalized, 0, residual, 0, count * config.hiddenSize());
-  }
-
-  private void normalize(float[] weight, int count) {
-    normRows.weight = weight;
-    pool.forEachRange(count, normRows);
+    weights.embedding().decodeRow(token, layers.residual(), row * config.hiddenSize());
   }
 
   /** The output of the last layer is heard after the output norm, in {@link #finish}. */
   private void tellOutput(int layer, int firstPosition, int count, ForwardObserver observer) {
     if (layer + 1 < config.layerCount()) {
-      tellHidden(layer + 1, firstPosition, count, residual, observer);
+      tellHidden(layer + 1, firstPosition, count, layers.residual(), observer);
     }
   }
 
   private void finish(int firstPosition, int count, ForwardObserver observer) {
-    normalize(weights.outputNorm(), count);
-    tellHidden(config.layerCount(), firstPosition, count, normalized, observer);
+    layers.normalize(weights.outputNorm(), count);
+    tellHidden(config.layerCount(), firstPosition, count, layers.normalized(), observer);
   }
 
   private void tellHidden(
@@ -149,7 +105,9 @@ final class ForwardPass {
   /** The logits after a row of the last batch, a new array. */
   float[] logits(int row) {
     float[] logits = new float[config.vocabSize()];
-    product.compute(weights.lmHead(), normalized, row * config.hiddenSize(), 1, logits, 0);
+    layers
+        .product()
+        .compute(weights.lmHead(), layers.normalized(), row * config.hiddenSize(), 1, logits, 0);
     return logits;
   }
 
@@ -162,32 +120,19 @@ final class ForwardPass {
     int rows = 0;
     for (int start = 0; start < count; start += rows) {
       rows = Math.min(LOGITS_ROWS, count - start);
-      product.compute(
-          weights.lmHead(), normalized, start * config.hiddenSize(), rows, logitsRows, 0);
+      layers
+          .product()
+          .compute(
+              weights.lmHead(),
+              layers.normalized(),
+              start * config.hiddenSize(),
+              rows,
+              logitsRows,
+              0);
       for (int row = 0; row < rows; row++) {
         observer.logits(firstPosition + start + row, logitsRows, row * vocabSize);
       }
     }
     return Arrays.copyOfRange(logitsRows, (rows - 1) * vocabSize, rows * vocabSize);
-  }
-
-  /** Normalizes rows of the residual stream into {@code normalized}. */
-  private final class NormRows implements WorkerPool.RangeTask {
-    private float[] weight;
-
-    @Override
-    public void run(int start, int end) {
-      int width = config.hiddenSize();
-      for (int row = start; row < end; row++) {
-        kernels.rmsNorm(
-            residual,
-            row * width,
-            weight,
-            (float) config.rmsNormEps(),
-            normalized,
-            row * width,
-            width);
-      }
-    }
   }
 }

@@ -18,11 +18,12 @@ final class KvCache {
   private final float[][][] values;
 
   /**
+   * @param layerCount how many layers' keys and values there are to hold
    * @param contextTokens the most positions there will be
    * @param maxBatch the most tokens stored before the first of them attends
    * @throws IllegalArgumentException when a head's keys do not fit an array
    */
-  KvCache(ModelConfig config, int contextTokens, int maxBatch) {
+  KvCache(ModelConfig config, int layerCount, int contextTokens, int maxBatch) {
     headDim = config.headDim();
     window = Math.min(contextTokens, config.slidingWindow().orElse(contextTokens));
     capacity = (int) Math.min(contextTokens, (long) window + maxBatch - 1);
@@ -35,8 +36,8 @@ final class KvCache {
               + ", found "
               + contextTokens);
     }
-    keys = new float[config.layerCount()][config.kvHeadCount()][capacity * headDim];
-    values = new float[config.layerCount()][config.kvHeadCount()][capacity * headDim];
+    keys = new float[layerCount][config.kvHeadCount()][capacity * headDim];
+    values = new float[layerCount][config.kvHeadCount()][capacity * headDim];
   }
 
   /** Number of slots, the same for as long as the cache lives. */

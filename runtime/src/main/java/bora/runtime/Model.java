@@ -26,13 +26,21 @@ public final class Model implements AutoCloseable {
   Model(ModelConfig config, Function<TensorKey, EncodedTensor> tensors, RuntimeOptions options) {
     this.config = config;
     this.weights = ModelWeights.of(config, tensors);
-    this.kernels =
-        switch (options.kernels()) {
-          case AUTO -> Kernels.preferred();
-          case SCALAR -> Kernels.scalar();
-          case VECTOR -> Kernels.vector();
-        };
+    this.kernels = kernels(options);
     this.pool = new WorkerPool(options.threads());
+  }
+
+  /**
+   * The kernels that the options ask for.
+   *
+   * @throws UnsupportedOperationException when these are vector kernels and cannot run here
+   */
+  static Kernels kernels(RuntimeOptions options) {
+    return switch (options.kernels()) {
+      case AUTO -> Kernels.preferred();
+      case SCALAR -> Kernels.scalar();
+      case VECTOR -> Kernels.vector();
+    };
   }
 
   /**

@@ -29,6 +29,16 @@ record ModelWeights(
     return new Collector(config, config.tensors(), tensors).collect();
   }
 
+  /**
+   * Collects the tensors of one layer.
+   *
+   * @throws IllegalArgumentException naming the first tensor that has another shape
+   */
+  static LayerWeights layer(
+      ModelConfig config, int layer, Function<TensorKey, EncodedTensor> tensors) {
+    return new Collector(config, config.tensors(), tensors).layer(layer);
+  }
+
   private record Collector(
       ModelConfig config,
       SequencedMap<TensorKey, TensorShape> shapes,

@@ -6,9 +6,12 @@ import bora.formats.encoding.Encoding;
 import bora.formats.encoding.LittleEndian;
 import bora.formats.encoding.ScalarCodes;
 import bora.formats.encoding.ScalarGrid;
+import bora.formats.encoding.TrellisCode;
+import bora.formats.encoding.TrellisPanel;
 import bora.formats.model.TensorShape;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
 import java.util.random.RandomGenerator;
 
 /** Makes encoded tensors without the quantizer, which this module must not see. */
@@ -16,8 +19,8 @@ final class EncodedTensors {
   private EncodedTensors() {}
 
   /**
-   * Encodes values, row-major: exactly as f32, rounded as bf16. Of the scalar encodings only the
-   * magnitude of the values counts; their codes are random.
+   * Encodes values, row-major: exactly as f32, rounded as bf16. Of the others only the magnitude of
+   * the values counts; their codes are random.
    */
   static EncodedTensor encode(
       Encoding encoding, TensorShape shape, float[] values, RandomGenerator random) {
@@ -25,6 +28,10 @@ final class EncodedTensors {
     EncodedTensor tensor = new EncodedTensor(encoding, shape, bytes);
     if (encoding.isScalar()) {
       fillScalar(tensor, values, random);
+      return tensor;
+    }
+    if (encoding.isTrellis()) {
+      fillTrellis(tensor, values, random);
       return tensor;
     }
     for (int row = 0; row < shape.rows(); row++) {
@@ -55,11 +62,7 @@ final class EncodedTensors {
   private static void fillScalar(EncodedTensor tensor, float[] values, RandomGenerator random) {
     Encoding encoding = tensor.encoding();
     int columns = tensor.shape().columns();
-    float max = 0;
-    for (float value : values) {
-      max = Math.max(max, Math.abs(value));
-    }
-    short rowScale = BFloat16.fromFloat(max / ScalarGrid.centre(encoding.codeBits()));
+    short rowScale = BFloat16.fromFloat(largest(values) / ScalarGrid.centre(encoding.codeBits()));
     byte[] codes = new byte[ScalarGrid.COLUMNS_PER_BLOCK * ScalarGrid.LANES];
     for (int p = 0; p < encoding.panelCount(tensor.shape().rows()); p++) {
       MemorySegment panel = tensor.panel(p);
@@ -76,5 +79,27 @@ final class EncodedTensors {
         ScalarCodes.packBlock(encoding, codes, panel, offsetBytes);
       }
     }
+  }
+
+  private static void fillTrellis(EncodedTensor tensor, float[] values, RandomGenerator random) {
+    Encoding encoding = tensor.encoding();
+    // The values of the code are at most 2.
+    float[] rowScales = new float[TrellisPanel.ROWS];
+    Arrays.fill(rowScales, BFloat16.toFloat(BFloat16.fromFloat(largest(values) / 2)));
+    for (int p = 0; p < encoding.panelCount(tensor.shape().rows()); p++) {
+      TrellisPanel.writeHeader(tensor.panel(p), rowScales, TrellisCode.maxStateBits(encoding));
+      for (int column = 0; column < tensor.shape().columns(); column++) {
+        int[] symbols = random.ints(TrellisPanel.ROWS, 0, 1 << encoding.codeBits()).toArray();
+        TrellisPanel.packColumn(encoding, tensor.panel(p), column, symbols);
+      }
+    }
+  }
+
+  private static float largest(float[] values) {
+    float max = 0;
+    for (float value : values) {
+      max = Math.max(max, Math.abs(value));
+    }
+    return max;
   }
 }

@@ -15,12 +15,14 @@ final class KvCacheTest {
   @ParameterizedTest
   @CsvSource({"1000000, 4, 8", "1000000, 1, 5", "7, 4, 7", "3, 3, 3"})
   void holdsNoMoreThanWindowAndBatch(int contextTokens, int maxBatch, int capacity) {
-    assertEquals(capacity, new KvCache(WINDOW_OF_5, contextTokens, maxBatch).capacity());
+    assertEquals(
+        capacity,
+        new KvCache(WINDOW_OF_5, WINDOW_OF_5.layerCount(), contextTokens, maxBatch).capacity());
   }
 
   @Test
   void holdsTheWholeContextWithoutAWindow() {
-    KvCache cache = new KvCache(RandomModel.DENSE, 40, 4);
+    KvCache cache = new KvCache(RandomModel.DENSE, RandomModel.DENSE.layerCount(), 40, 4);
     assertEquals(40, cache.capacity());
     assertEquals(40, cache.visibleTokens(39));
   }
@@ -28,7 +30,7 @@ final class KvCacheTest {
   @Test
   void keepsWhatTheFirstTokenOfABatchSees() {
     int maxBatch = 4;
-    KvCache cache = new KvCache(WINDOW_OF_5, 100, maxBatch);
+    KvCache cache = new KvCache(WINDOW_OF_5, WINDOW_OF_5.layerCount(), 100, maxBatch);
     int width = WINDOW_OF_5.kvWidth();
     int headDim = WINDOW_OF_5.headDim();
     for (int first = 0; first < 40; first += maxBatch) {
@@ -57,7 +59,9 @@ final class KvCacheTest {
   void rejectsAContextThatNoArrayHolds() {
     ModelConfig config = KnownModel.MISTRAL_7B_V0_2.config();
     IllegalArgumentException thrown =
-        assertThrows(IllegalArgumentException.class, () -> new KvCache(config, 20_000_000, 512));
+        assertThrows(
+            IllegalArgumentException.class,
+            () -> new KvCache(config, config.layerCount(), 20_000_000, 512));
     assertEquals(
         "context: expected at most 16777215 tokens for heads of 128, found 20000000",
         thrown.getMessage());

@@ -14,7 +14,7 @@ record CheckpointWeights(Checkpoint checkpoint) implements WeightSource {
 
   @Override
   public String description() {
-    return "checkpoint " + checkpoint.directory().getFileName();
+    return "checkpoint " + checkpoint.path().getFileName();
   }
 
   @Override

@@ -10,6 +10,7 @@ import java.util.EnumSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.SequencedMap;
 
 /**
@@ -74,6 +75,19 @@ public final class ComputedReference implements OutputReference {
       WindowsProtocol protocol,
       ProgressListener progress)
       throws IOException {
+    List<int[]> windows = windows(tokens, file, protocol, source.config().bosTokenId());
+    return new ComputedReference(source, windows, file, DEFAULT_WINDOWS_PER_BATCH, progress);
+  }
+
+  /**
+   * The windows themselves.
+   *
+   * @param file where the tokens came from, for messages
+   * @throws CorruptFileException when they are too few for one window
+   */
+  public static List<int[]> windows(
+      int[] tokens, Path file, WindowsProtocol protocol, OptionalInt bos)
+      throws CorruptFileException {
     if (tokens.length < protocol.windowTokens()) {
       throw new CorruptFileException(
           file,
@@ -82,8 +96,7 @@ public final class ComputedReference implements OutputReference {
               + " tokens for one window, found "
               + tokens.length);
     }
-    List<int[]> windows = protocol.windows(tokens, source.config().bosTokenId());
-    return new ComputedReference(source, windows, file, DEFAULT_WINDOWS_PER_BATCH, progress);
+    return protocol.windows(tokens, bos);
   }
 
   @Override

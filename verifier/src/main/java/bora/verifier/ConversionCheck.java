@@ -26,9 +26,18 @@ public final class ConversionCheck {
   private ConversionCheck() {}
 
   /**
+   * Whether a pack's weights can be compared: with a calibration, channels are folded into their
+   * neighbours and errors fed back, so that single weights say nothing.
+   */
+  public static boolean appliesTo(PackReader pack) {
+    return pack.manifest().provenance().calibrationSha256().isEmpty();
+  }
+
+  /**
    * Compares.
    *
    * @param checkpoint what the pack claims to be made of, of the same config
+   * @param pack one that this {@link #appliesTo}
    * @param progress hears of every weight compared, in all {@link #weightsCompared}
    * @throws MismatchedArtifactException when the pack is of another config, saying which field
    */

@@ -15,8 +15,8 @@ import java.util.stream.IntStream;
  */
 final class ForcedRouting {
   private final Candidate candidate;
-  private final LogitComparison own = new LogitComparison();
-  private final LogitComparison imposed = new LogitComparison();
+  private final Divergences own = new Divergences();
+  private final Divergences imposed = new Divergences();
   private final LayerComparisons layers;
   private int positionsLeft;
 
@@ -27,19 +27,28 @@ final class ForcedRouting {
   }
 
   /**
-   * Runs a sequence again where it has flips and positions are left.
+   * Takes a sequence, which is run again where it has flips, until no positions are left. Then no
+   * further sequence is taken: those without flips alone would make the flips look harmless.
    *
    * @param outputs what the candidate made of it by its own choices
    * @param settled choices that it followed already
-   * @return what it made of it by the reference's; empty when it was not run
+   * @param compared how that compares, at the scored positions
+   * @return what it made of it by the reference's choices; empty when it was not run
    */
   Optional<SequenceOutputs> add(
       SequenceOutputs reference,
       SequenceOutputs outputs,
       ImposedRouting settled,
-      PositionRange scored)
+      PositionRange scored,
+      List<PositionComparison> compared)
       throws IOException {
-    if (positionsLeft <= 0 || !hasFlips(reference, outputs, settled)) {
+    if (positionsLeft <= 0 || reference.routerLogits().isEmpty()) {
+      return Optional.empty();
+    }
+    addAll(own, scored, compared);
+    if (!hasFlips(reference, outputs, settled)) {
+      addAll(imposed, scored, compared);
+      layers.add(reference, outputs);
       return Optional.empty();
     }
     positionsLeft -= reference.tokens().length;
@@ -49,10 +58,16 @@ final class ForcedRouting {
             : EnumSet.of(LayerOutput.HIDDEN);
     ImposedRouting choices = ImposedRouting.of(reference, candidate.config().expertsPerToken());
     SequenceOutputs forced = candidate.prefill(reference.tokens(), wanted, choices);
-    own.add(reference, outputs, scored);
-    imposed.add(reference, forced, scored);
+    addAll(imposed, scored, LogitComparison.compare(reference, forced, scored));
     layers.add(reference, forced);
     return Optional.of(forced);
+  }
+
+  private static void addAll(
+      Divergences divergences, PositionRange scored, List<PositionComparison> compared) {
+    for (int i = 0; i < compared.size(); i++) {
+      divergences.add(scored.first() + i, compared.get(i).divergence());
+    }
   }
 
   private boolean hasFlips(
@@ -81,9 +96,9 @@ final class ForcedRouting {
   }
 
   void putMetrics(Map<Metric, Double> metrics) {
-    if (imposed.positions() > 0) {
-      metrics.put(Metric.KLD_MEAN_IMPOSED_ROUTING, imposed.meanDivergence());
-      metrics.put(Metric.KLD_MEAN_FLIPS, own.meanDivergence() - imposed.meanDivergence());
+    if (imposed.count() > 0) {
+      metrics.put(Metric.KLD_MEAN_IMPOSED_ROUTING, imposed.mean());
+      metrics.put(Metric.KLD_MEAN_FLIPS, own.mean() - imposed.mean());
     }
   }
 }

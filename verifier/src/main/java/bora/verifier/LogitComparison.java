@@ -19,23 +19,44 @@ final class LogitComparison {
   private int predictions;
   private final Divergences divergences = new Divergences();
 
-  /** Positions are compared by all processors and summed in their order. */
-  void add(SequenceOutputs reference, SequenceOutputs candidate, PositionRange scored) {
-    int[] tokens = reference.tokens();
-    List<PositionComparison> positions =
-        IntStream.range(scored.first(), scored.end())
-            .parallel()
-            .mapToObj(
-                position ->
-                    PositionComparison.of(
-                        reference.logits(),
-                        candidate.logits(),
-                        position,
-                        position + 1 < tokens.length ? tokens[position + 1] : -1))
-            .toList();
+  /**
+   * Compares positions, on all processors, and sums them in their order.
+   *
+   * @return each scored position's comparison
+   */
+  List<PositionComparison> add(
+      SequenceOutputs reference, SequenceOutputs candidate, PositionRange scored) {
+    List<PositionComparison> positions = compare(reference, candidate, scored);
     for (int i = 0; i < positions.size(); i++) {
       int position = scored.first() + i;
-      add(positions.get(i), position, position + 1 < tokens.length);
+      add(positions.get(i), position, position + 1 < reference.tokens().length);
+    }
+    return positions;
+  }
+
+  static List<PositionComparison> compare(
+      SequenceOutputs reference, SequenceOutputs candidate, PositionRange scored) {
+    int[] tokens = reference.tokens();
+    return IntStream.range(scored.first(), scored.end())
+        .parallel()
+        .mapToObj(
+            position ->
+                PositionComparison.of(
+                    reference.logits(),
+                    candidate.logits(),
+                    position,
+                    position + 1 < tokens.length ? tokens[position + 1] : -1))
+        .toList();
+  }
+
+  /**
+   * Takes over what was compared elsewhere.
+   *
+   * @param scored the position of each; all have a token after them
+   */
+  void add(List<PositionComparison> compared, int[] scored) {
+    for (int i = 0; i < scored.length; i++) {
+      add(compared.get(i), scored[i], true);
     }
   }
 
@@ -58,10 +79,6 @@ final class LogitComparison {
 
   int positions() {
     return divergences.count();
-  }
-
-  double meanDivergence() {
-    return divergences.mean();
   }
 
   DivergenceProfile profile() {

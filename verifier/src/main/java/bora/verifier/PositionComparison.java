@@ -24,6 +24,9 @@ record PositionComparison(
     double referenceNll) {
   private static final int TOP = 5;
 
+  /** What is left of a sum of a vocabulary's probabilities, made from float32 logits, is noise. */
+  private static final double REST_ROUNDING = 1e-6;
+
   /**
    * @param next the token that follows; negative where none does
    */
@@ -67,6 +70,67 @@ record PositionComparison(
         (double) shared(expectedTop, foundTop) / top,
         next < 0 ? Double.NaN : -foundLog[next],
         next < 0 ? Double.NaN : -expectedLog[next]);
+  }
+
+  /**
+   * The same when only the reference's largest logits are known. Logits are compared where they are
+   * known; of the divergences all other tokens count as one, so that they are never too large.
+   *
+   * @param ids of the known logits, the largest first
+   * @param logSumExp of all of the reference's logits
+   */
+  static PositionComparison ofTop(
+      int[] ids,
+      float[] logits,
+      double logSumExp,
+      double referenceNll,
+      PositionValues candidate,
+      int position,
+      int next) {
+    double[] foundLogits = row(candidate, position);
+    double[] foundLog = LogSoftmax.of(foundLogits);
+    double squaredDifference = 0;
+    double expectedSquares = 0;
+    double foundSquares = 0;
+    double dot = 0;
+    double maxAbs = 0;
+    double divergence = 0;
+    double reverse = 0;
+    double expectedRest = 1;
+    double foundRest = 1;
+    for (int i = 0; i < ids.length; i++) {
+      double found = foundLogits[ids[i]];
+      double difference = found - logits[i];
+      squaredDifference += difference * difference;
+      maxAbs = Math.max(maxAbs, Math.abs(difference));
+      dot += logits[i] * found;
+      expectedSquares += (double) logits[i] * logits[i];
+      foundSquares += found * found;
+      double expectedLog = logits[i] - logSumExp;
+      double logRatio = expectedLog - foundLog[ids[i]];
+      divergence += Math.exp(expectedLog) * logRatio;
+      reverse -= Math.exp(foundLog[ids[i]]) * logRatio;
+      expectedRest -= Math.exp(expectedLog);
+      foundRest -= Math.exp(foundLog[ids[i]]);
+    }
+    if (expectedRest > REST_ROUNDING && foundRest > REST_ROUNDING) {
+      double logRatio = Math.log(expectedRest / foundRest);
+      divergence += expectedRest * logRatio;
+      reverse -= foundRest * logRatio;
+    }
+    int top = Math.min(TOP, ids.length);
+    int[] foundTop = Ranking.largest(foundLogits, top);
+    return new PositionComparison(
+        squaredDifference,
+        expectedSquares,
+        maxAbs,
+        Cosine.of(dot, expectedSquares, foundSquares),
+        divergence,
+        reverse,
+        ids[0] == foundTop[0],
+        (double) shared(Arrays.copyOf(ids, top), foundTop) / top,
+        -foundLog[next],
+        referenceNll);
   }
 
   private static long shared(int[] tokens, int[] others) {

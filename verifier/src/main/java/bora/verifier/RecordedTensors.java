@@ -45,6 +45,22 @@ final class RecordedTensors implements AutoCloseable {
     return provenance;
   }
 
+  /** What the file says of itself. */
+  Map<String, String> metadata() {
+    return file.metadata();
+  }
+
+  /** Checks that a name is a vector of ascending positions below a bound. */
+  int[] positions(String name, int end) throws CorruptFileException {
+    int[] positions = tokens(name);
+    for (int i = 0; i < positions.length; i++) {
+      if (positions[i] >= end || (i > 0 && positions[i] <= positions[i - 1])) {
+        throw corrupt(name, "position " + i, "ascending ones below " + end, positions[i]);
+      }
+    }
+    return positions;
+  }
+
   /** A vector of token ids. */
   int[] tokens(String name) throws CorruptFileException {
     SafetensorsEntry entry = entry(name, DType.I32, 1);

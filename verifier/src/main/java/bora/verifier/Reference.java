@@ -8,17 +8,23 @@ import java.nio.file.Path;
 import java.util.SequencedMap;
 
 /** What a candidate is compared with. */
-public sealed interface Reference extends AutoCloseable permits OutputReference, RecordedWindows {
+public sealed interface Reference extends AutoCloseable
+    permits OutputReference, RecordedWindows, ReferenceBundle {
   /**
-   * Opens a recorded reference of either kind: {@link RecordedWindows} where the file has {@code
-   * nll}, else {@link RecordedOutputs}.
+   * Opens a recorded reference of any kind: {@link ReferenceBundle} where the file says so, {@link
+   * RecordedWindows} where it has {@code nll}, else {@link RecordedOutputs}.
    *
-   * @throws bora.formats.CorruptFileException when it is neither
+   * @throws bora.formats.CorruptFileException when it is none of these
    */
   static Reference open(Path file) throws IOException {
+    boolean bundle;
     boolean windows;
     try (SafetensorsFile tensors = SafetensorsFile.open(file)) {
+      bundle = ReferenceBundle.FORMAT.equals(tensors.metadata().get("format"));
       windows = tensors.entries().containsKey("nll");
+    }
+    if (bundle) {
+      return ReferenceBundle.open(file);
     }
     return windows ? RecordedWindows.open(file) : RecordedOutputs.open(file);
   }

@@ -64,6 +64,7 @@ public final class Verification {
     Verification verification = new Verification(candidate, gate, options, progress);
     switch (reference) {
       case OutputReference outputs -> verification.compareOutputs(outputs);
+      case ReferenceBundle bundle -> verification.compareBundle(bundle);
       case RecordedWindows recorded -> verification.compareWindows(recorded);
     }
     return verification.report(reference);
@@ -88,9 +89,34 @@ public final class Verification {
     NearTies.Settled settled = nearTies.prefill(reference, wanted);
     SequenceOutputs prefill = heard(settled.outputs());
     layersKnown |= !reference.hidden().isEmpty() || !reference.routerLogits().isEmpty();
-    logits.add(reference, prefill, scored);
+    List<PositionComparison> compared = logits.add(reference, prefill, scored);
     layers.add(reference, prefill);
-    forced.add(reference, prefill, settled.routing(), scored).ifPresent(this::heard);
+    forced.add(reference, prefill, settled.routing(), scored, compared).ifPresent(this::heard);
+    compareDecode(prefill, settled.routing());
+  }
+
+  private void compareBundle(ReferenceBundle reference) throws IOException {
+    for (BundledSequence sequence : reference.sequences()) {
+      compareBundled(sequence);
+    }
+    if (reference.greedy().isPresent()) {
+      compareGreedy(reference.greedy().get());
+    }
+    logits.putMetrics(metrics);
+    layers.putMetrics(metrics);
+  }
+
+  private void compareBundled(BundledSequence sequence) throws IOException {
+    Set<LayerOutput> wanted = routerIfAny();
+    if (!sequence.hidden().isEmpty()) {
+      wanted.add(LayerOutput.HIDDEN);
+    }
+    NearTies.Settled settled = nearTies.prefill(sequence.routed(), wanted);
+    SequenceOutputs prefill = heard(settled.outputs());
+    layersKnown |= !sequence.hidden().isEmpty() || !sequence.routerLogits().isEmpty();
+    logits.add(sequence.compare(prefill), sequence.positions());
+    layers.add(sequence.routed(), prefill);
+    layers.add(sequence.sampled(), sequence.sampledOf(prefill));
     compareDecode(prefill, settled.routing());
   }
 

@@ -2,6 +2,7 @@ package bora.verifier;
 
 import bora.formats.model.ModelConfig;
 import bora.formats.model.TensorKey;
+import bora.formats.model.TensorRole;
 import bora.formats.model.TensorShape;
 import java.io.IOException;
 
@@ -48,8 +49,22 @@ record AlteredWeights(WeightSource source, Alteration alteration) implements Wei
         });
   }
 
+  /** An expert's gate and up projections in each other's place. */
+  static WeightSource exchangeGateAndUp(WeightSource source, int layer, int expert) {
+    TensorKey gate = TensorKey.ofExpert(layer, expert, TensorRole.EXPERT_GATE);
+    TensorKey up = TensorKey.ofExpert(layer, expert, TensorRole.EXPERT_UP);
+    return new AlteredWeights(
+        source,
+        (weights, key) -> whole(weights, key.equals(gate) ? up : key.equals(up) ? gate : key));
+  }
+
   /** The first 64 values of a row in the middle are too large by a quarter. */
   static WeightSource corruptBlock(WeightSource source, TensorKey corrupted) {
+    return scaleBlock(source, corrupted, 1.25f);
+  }
+
+  /** The first 64 values of a row in the middle are multiplied by a factor. */
+  static WeightSource scaleBlock(WeightSource source, TensorKey corrupted, float factor) {
     return new AlteredWeights(
         source,
         (weights, key) -> {
@@ -58,7 +73,7 @@ record AlteredWeights(WeightSource source, Alteration alteration) implements Wei
             TensorShape shape = weights.config().tensors().get(key);
             int start = shape.rows() / 2 * shape.columns();
             for (int i = 0; i < Math.min(64, shape.columns()); i++) {
-              values[start + i] *= 1.25f;
+              values[start + i] *= factor;
             }
           }
           return values;

@@ -44,6 +44,20 @@ final class GateTest {
   }
 
   @ParameterizedTest
+  @ValueSource(strings = {"exact", "release-8-bit", "release-4-bit"})
+  void readsTheExamples(String name) throws IOException {
+    Path root = Path.of("").toAbsolutePath();
+    while (!Files.isDirectory(root.resolve("examples"))) {
+      root = root.getParent();
+    }
+    Gate gate = Gate.read(root.resolve("examples").resolve("gates").resolve(name + ".json"));
+    if (name.equals("exact")) {
+      assertEquals(gate.limits(), Gate.exact().limits());
+    }
+    assertFalse(gate.limits().isEmpty());
+  }
+
+  @ParameterizedTest
   @ValueSource(
       strings = {
         "",

@@ -46,6 +46,21 @@ final class MutationTest {
             "layer 1 expert 3",
             w -> AlteredWeights.corruptBlock(w, blamed)),
         altered(
+            "an expert's w1 and w3 exchanged",
+            "layer 1 expert 3",
+            w -> AlteredWeights.exchangeGateAndUp(w, 1, 3)),
+        altered(
+            "one scale of one block off by one in its exponent",
+            "layer 1 expert 3",
+            w -> AlteredWeights.scaleBlock(w, blamed, 2)),
+        altered(
+            "tokens shifted by one",
+            "embedding",
+            w ->
+                AlteredWeights.rotateRows(
+                    AlteredWeights.rotateRows(w, TensorKey.ofModel(TensorRole.EMBEDDING)),
+                    TensorKey.ofModel(TensorRole.LM_HEAD))),
+        altered(
             "router rows rotated",
             "layer 2 or output norm",
             w -> AlteredWeights.rotateRows(w, layer(2, TensorRole.ROUTER))),

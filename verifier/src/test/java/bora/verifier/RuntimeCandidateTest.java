@@ -8,12 +8,14 @@ import bora.formats.ProgressListener;
 import bora.formats.checkpoint.Checkpoint;
 import bora.formats.model.ModelConfig;
 import bora.formats.model.TensorKey;
+import bora.formats.model.TensorRole;
 import bora.formats.pack.PackReader;
 import bora.runtime.Model;
 import bora.runtime.RuntimeOptions;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -50,6 +52,43 @@ final class RuntimeCandidateTest {
             candidate ->
                 MutationTest.verify(weights, candidate, Gate.defaultFor(candidate.pack())));
     assertEquals("layer 1 experts 0, 5", report.fault().orElseThrow().toString());
+  }
+
+  /** In a layer where the candidate's router is wrong and all else is right. */
+  @Test
+  void tellsFlipsFromWrongWeights() throws IOException {
+    RandomWeights weights = new RandomWeights(RandomWeights.MIXTRAL, 11);
+    WeightSource misrouted =
+        AlteredWeights.rotateRows(weights, TensorKey.ofLayer(1, TensorRole.ROUTER));
+    Map<Metric, Double> flips = reportOf(weights, misrouted).metrics();
+    assertTrue(flips.get(Metric.KLD_MEAN_FLIPS) > 0.1, flips::toString);
+    assertTrue(
+        flips.get(Metric.KLD_MEAN_IMPOSED_ROUTING) < flips.get(Metric.KLD_MEAN), flips::toString);
+    WeightSource wrongHead =
+        AlteredWeights.rotateRows(weights, TensorKey.ofModel(TensorRole.LM_HEAD));
+    Map<Metric, Double> values = reportOf(weights, wrongHead).metrics();
+    assertEquals(0.0, values.get(Metric.KLD_MEAN_FLIPS));
+    assertEquals(values.get(Metric.KLD_MEAN), values.get(Metric.KLD_MEAN_IMPOSED_ROUTING));
+    assertEquals(1.0, values.get(Metric.ROUTER_ORDER_AGREEMENT));
+  }
+
+  @Test
+  void countsFlipsByTheReferencesMargin() throws IOException {
+    RandomWeights weights = new RandomWeights(RandomWeights.MIXTRAL, 11);
+    VerificationReport report =
+        reportOf(
+            weights, AlteredWeights.rotateRows(weights, TensorKey.ofLayer(1, TensorRole.ROUTER)));
+    List<MarginBin> bins = report.routerMargins();
+    double decisions = bins.stream().mapToLong(MarginBin::decisions).sum();
+    double flips = bins.stream().mapToLong(MarginBin::flips).sum();
+    assertEquals(3 * 8 * 32, decisions);
+    assertEquals(report.metrics().get(Metric.ROUTER_FLIPS), flips);
+  }
+
+  private VerificationReport reportOf(WeightSource right, WeightSource packed) throws IOException {
+    return withCandidate(
+        packed,
+        candidate -> MutationTest.verify(right, candidate, Gate.defaultFor(candidate.pack())));
   }
 
   @Test

@@ -1,11 +1,13 @@
 package bora.converter.cli;
 
 import bora.converter.Build;
+import bora.converter.Conversion;
 import bora.converter.ModelDescription;
 import bora.formats.checkpoint.Checkpoint;
 import bora.formats.pack.PackReader;
 import bora.quantizer.PlanTable;
 import bora.quantizer.QuantizationPlan;
+import bora.quantizer.calibration.Calibration;
 import bora.runtime.Model;
 import bora.runtime.memory.ActivationType;
 import bora.runtime.memory.GpuSize;
@@ -39,7 +41,7 @@ final class BuildCommand implements Callable<Integer> {
 
   @CommandLine.Spec private CommandLine.Model.CommandSpec spec;
 
-  @Parameters(paramLabel = "CHECKPOINT", description = "a checkpoint's directory")
+  @Parameters(paramLabel = "CHECKPOINT", description = CheckpointArgument.DESCRIPTION)
   private Path directory;
 
   @Option(
@@ -64,10 +66,13 @@ final class BuildCommand implements Callable<Integer> {
     verification.requireWritable();
     PrintWriter out = spec.commandLine().getOut();
     PrintWriter err = spec.commandLine().getErr();
-    try (Checkpoint checkpoint = Checkpoint.open(directory)) {
-      QuantizationPlan plan = options.plan(checkpoint, err);
+    try (Checkpoint checkpoint = CheckpointArgument.open(directory, err);
+        Calibration calibration = options.openCalibration(checkpoint).orElse(null)) {
+      Optional<Calibration> known = Optional.ofNullable(calibration);
+      QuantizationPlan plan = options.plan(checkpoint, known, threads.count(spec), err);
       err.print(PlanTable.render(plan));
-      ConvertCommand.convert(checkpoint, plan, output, threads.count(spec), err);
+      ConvertCommand.convert(
+          checkpoint, plan, known, output, threads.count(spec), Conversion.Leftover.DISCARD, err);
       try (PackReader pack = PackReader.open(output);
           Model model = Build.open(pack)) {
         VerificationReport report = verify(checkpoint, pack, model, err);

@@ -41,7 +41,7 @@ final class EstimateCommand implements Callable<Integer> {
   @Parameters(
       paramLabel = "PATH",
       description =
-          "a pack, a checkpoint's directory, a config.json, or one of mistral-7b-v0.1,"
+          "a pack, a checkpoint's directory, a GGUF file, a config.json, or one of mistral-7b-v0.1,"
               + " mistral-7b-v0.2, mixtral-8x7b-v0.1")
   private String path;
 

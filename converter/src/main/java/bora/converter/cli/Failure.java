@@ -1,5 +1,6 @@
 package bora.converter.cli;
 
+import bora.formats.MappedFile;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.io.UncheckedIOException;
@@ -13,13 +14,25 @@ final class Failure implements CommandLine.IExecutionExceptionHandler {
   @Override
   public int handleExecutionException(
       Exception exception, CommandLine commandLine, CommandLine.ParseResult parsed) {
-    PrintWriter err = commandLine.getErr();
-    switch (exception) {
+    return report(exception, commandLine.getErr());
+  }
+
+  /** Says what went wrong and returns the exit code for it. */
+  static int report(Throwable failure, PrintWriter err) {
+    switch (failure) {
       case IOException io -> err.println("bora: " + message(io));
       case UncheckedIOException unchecked -> err.println("bora: " + message(unchecked.getCause()));
+      case InternalError fault when MappedFile.isFault(fault) ->
+          err.println(
+              "bora: a file that is in use could not be read: it was cut short, or its disk fails");
+      case OutOfMemoryError memory ->
+          err.println(
+              "bora: too little memory: "
+                  + memory.getMessage()
+                  + "; give -Xmx a larger one in BORA_JAVA_OPTS");
       default -> {
         err.println("bora: this is a defect of bora's; please report it with what follows");
-        exception.printStackTrace(err);
+        failure.printStackTrace(err);
         return ExitCode.DEFECT;
       }
     }

@@ -33,7 +33,8 @@ final class InspectCommand implements Callable<Integer> {
 
   @Parameters(
       paramLabel = "PATH",
-      description = "a pack, a checkpoint's directory, a config.json, or a model built in")
+      description =
+          "a pack, a checkpoint's directory, a GGUF file, a config.json, or a model built in")
   private String path;
 
   @Option(names = "--tensors", description = "list every tensor")

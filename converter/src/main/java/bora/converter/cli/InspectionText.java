@@ -97,7 +97,7 @@ final class InspectionText {
   }
 
   static void printCheckpoint(PrintWriter out, Checkpoint checkpoint, boolean tensors) {
-    printConfig(out, checkpoint.directory().toString(), checkpoint.config());
+    printConfig(out, checkpoint.path().toString(), checkpoint.config());
     long bytes = 0;
     Table table = new Table().row("tensor", "dtype", "shape", "file");
     for (TensorKey key : checkpoint.config().tensors().keySet()) {
@@ -105,11 +105,13 @@ final class InspectionText {
       bytes += tensor.byteSize();
       table.row(
           key.id(),
-          tensor.dtype().name(),
+          tensor.type().name(),
           tensor.shape().toString(),
           String.valueOf(tensor.file().getFileName()));
     }
-    out.print(new Table().row("weights", Sizes.of(bytes)));
+    Table summary = new Table().row("layout", checkpoint.layout().label());
+    checkpoint.otherLayouts().forEach(other -> summary.row("not read", other.label()));
+    out.print(summary.row("weights", Sizes.of(bytes)));
     if (tensors) {
       out.println();
       out.print(table);

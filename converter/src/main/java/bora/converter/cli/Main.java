@@ -32,16 +32,23 @@ import picocli.CommandLine.Command;
     subcommands = {
       BuildCommand.class,
       InspectCommand.class,
+      CalibrateCommand.class,
       PlanCommand.class,
       ConvertCommand.class,
       VerifyCommand.class,
+      CaptureCommand.class,
+      DiffCommand.class,
       EstimateCommand.class,
       TokenizeCommand.class,
       GenerateCommand.class,
       ChatCommand.class,
-      BenchCommand.class
+      BenchCommand.class,
+      ExportCommand.class
     })
 public final class Main implements Runnable {
+  /** The longest line of the commands' descriptions fits. */
+  private static final int HELP_WIDTH = 100;
+
   @CommandLine.Spec private CommandLine.Model.CommandSpec spec;
 
   private Main() {}
@@ -59,12 +66,17 @@ public final class Main implements Runnable {
    * @return the exit code: 0 done, 1 a verification failed, 2 wrong usage, 3 bad input, 70 a defect
    */
   static int run(PrintWriter out, PrintWriter err, String... args) {
-    return new CommandLine(new Main())
-        .setOut(out)
-        .setErr(err)
-        .setCaseInsensitiveEnumValuesAllowed(true)
-        .setExecutionExceptionHandler(new Failure())
-        .execute(args);
+    try {
+      return new CommandLine(new Main())
+          .setOut(out)
+          .setErr(err)
+          .setCaseInsensitiveEnumValuesAllowed(true)
+          .setUsageHelpWidth(HELP_WIDTH)
+          .setExecutionExceptionHandler(new Failure())
+          .execute(args);
+    } catch (Error e) {
+      return Failure.report(e, err);
+    }
   }
 
   @Override

@@ -3,9 +3,11 @@ package bora.converter.cli;
 import bora.formats.checkpoint.Checkpoint;
 import bora.quantizer.PlanTable;
 import bora.quantizer.QuantizationPlan;
+import bora.quantizer.calibration.Calibration;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Path;
+import java.util.Optional;
 import java.util.concurrent.Callable;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
@@ -26,10 +28,11 @@ import picocli.CommandLine.Parameters;
 final class PlanCommand implements Callable<Integer> {
   @CommandLine.Spec private CommandLine.Model.CommandSpec spec;
 
-  @Parameters(paramLabel = "CHECKPOINT", description = "a checkpoint's directory")
+  @Parameters(paramLabel = "CHECKPOINT", description = CheckpointArgument.DESCRIPTION)
   private Path directory;
 
   @Mixin private PolicyOptions options;
+  @Mixin private ThreadOptions threads;
 
   @Option(
       names = {"-o", "--output"},
@@ -40,8 +43,14 @@ final class PlanCommand implements Callable<Integer> {
   @Override
   public Integer call() throws IOException {
     PrintWriter out = spec.commandLine().getOut();
-    try (Checkpoint checkpoint = Checkpoint.open(directory)) {
-      QuantizationPlan plan = options.plan(checkpoint, spec.commandLine().getErr());
+    try (Checkpoint checkpoint = CheckpointArgument.open(directory, spec.commandLine().getErr());
+        Calibration calibration = options.openCalibration(checkpoint).orElse(null)) {
+      QuantizationPlan plan =
+          options.plan(
+              checkpoint,
+              Optional.ofNullable(calibration),
+              threads.count(spec),
+              spec.commandLine().getErr());
       if (output != null) {
         plan.write(output);
       }

@@ -145,7 +145,7 @@ final class VerifyCommand implements Callable<Integer> {
         return verifyComputed(pack, model, source, Optional.empty(), err);
       }
     }
-    try (Checkpoint checkpoint = Checkpoint.open(against)) {
+    try (Checkpoint checkpoint = CheckpointArgument.open(against, err)) {
       ReferenceSource source = new ReferenceModel(WeightSource.of(checkpoint));
       return verifyComputed(pack, model, source, Optional.of(checkpoint), err);
     }

@@ -3,186 +3,162 @@ package bora.formats.checkpoint;
 import bora.formats.CorruptFileException;
 import bora.formats.model.ModelConfig;
 import bora.formats.model.TensorKey;
-import bora.formats.model.TensorRole;
-import bora.formats.model.TensorShape;
 import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.SortedMap;
+import java.util.Optional;
 import java.util.TreeMap;
 
 /**
- * A checkpoint of the HuggingFace hub, mapped and validated: exactly the tensors that its config
- * asks for, with their shapes, in a float type. Holds its files open until closed.
+ * A Mistral or Mixtral checkpoint in any of the layouts in use, mapped and validated: exactly the
+ * tensors that its config asks for, with their shapes, in a type that is read. Holds its files open
+ * until closed.
  */
 public final class Checkpoint implements AutoCloseable {
-  /** The name of the config in a checkpoint's directory. */
+  /** The name of the config in the directory of a checkpoint of the hub. */
   public static final String CONFIG_FILE = "config.json";
 
-  private final CheckpointDirectory layout;
+  private final Path path;
+  private final CheckpointLayout layout;
+  private final List<CheckpointLayout> otherLayouts;
   private final ModelConfig config;
-  private final List<SafetensorsFile> shards;
+  private final List<WeightFile> files;
   private final Map<TensorKey, SourceTensor> tensors;
+  private final Optional<Path> configFile;
+  private final Optional<Path> index;
   private final List<Path> attachments;
 
   private Checkpoint(
-      CheckpointDirectory layout,
+      Path path,
+      CheckpointLayout layout,
+      List<CheckpointLayout> otherLayouts,
       ModelConfig config,
-      List<SafetensorsFile> shards,
+      List<WeightFile> files,
       Map<TensorKey, SourceTensor> tensors,
+      Optional<Path> configFile,
+      Optional<Path> index,
       List<Path> attachments) {
+    this.path = path;
     this.layout = layout;
+    this.otherLayouts = List.copyOf(otherLayouts);
     this.config = config;
-    this.shards = List.copyOf(shards);
+    this.files = List.copyOf(files);
     this.tensors = tensors;
+    this.configFile = configFile;
+    this.index = index;
     this.attachments = attachments;
   }
 
+  /** Whether a path is what {@link #open} may be given: a directory, or a GGUF file. */
+  public static boolean isCheckpoint(Path path) throws IOException {
+    return Files.isDirectory(path) || GgufFile.isGguf(path);
+  }
+
   /**
-   * Opens the checkpoint in a directory.
+   * Opens a checkpoint.
    *
+   * @param path a checkpoint's directory, or a GGUF file
    * @throws CorruptFileException naming the file and what is wrong with it
    * @throws IOException also when a file is missing
    */
-  public static Checkpoint open(Path directory) throws IOException {
-    CheckpointDirectory layout = CheckpointDirectory.of(directory);
-    ModelConfig config = HuggingFaceConfig.read(layout.config());
-    List<SafetensorsFile> shards = new ArrayList<>();
+  public static Checkpoint open(Path path) throws IOException {
+    return GgufFile.isGguf(path) ? openGguf(path) : openDirectory(path);
+  }
+
+  /**
+   * Reads the shape of a checkpoint's model alone; the weights need not be there.
+   *
+   * @param path a checkpoint's directory, its {@code config.json} or {@code params.json}, or a GGUF
+   *     file
+   */
+  public static ModelConfig readConfig(Path path) throws IOException {
+    if (GgufFile.isGguf(path)) {
+      try (GgufFile gguf = GgufFile.open(path)) {
+        return GgufConfig.of(gguf);
+      }
+    }
+    boolean json = path.toString().endsWith(".json") && Files.isRegularFile(path);
+    return readConfigFile(json ? path : CheckpointDirectory.configOf(path));
+  }
+
+  private static ModelConfig readConfigFile(Path config) throws IOException {
+    boolean params = config.endsWith(CheckpointLayout.MISTRAL_SAFETENSORS.configName());
+    return params ? MistralParams.read(config) : HuggingFaceConfig.read(config);
+  }
+
+  private static Checkpoint openGguf(Path path) throws IOException {
+    GgufFile gguf = GgufFile.open(path);
     try {
-      for (Path shard : layout.shards()) {
-        shards.add(SafetensorsFile.open(shard));
-      }
-      SortedMap<String, Located> named = locate(layout, shards);
-      requireEnough(layout, config, named.size());
-      Map<TensorKey, SourceTensor> tensors = new LinkedHashMap<>();
-      for (Map.Entry<TensorKey, TensorShape> tensor : config.tensors().entrySet()) {
-        String name = HuggingFaceNames.nameOf(tensor.getKey(), config.architecture());
-        Located found = require(layout, named.remove(name), name);
-        tensors.put(tensor.getKey(), source(tensor.getKey(), tensor.getValue(), found));
-      }
-      requireNothingElse(config, named, tensors);
-      return new Checkpoint(layout, config, shards, tensors, layout.attachments());
+      ModelConfig config = GgufConfig.of(gguf);
+      CheckpointTensors tensors =
+          new CheckpointTensors(path, config, CheckpointLayout.GGUF.naming(), new TreeMap<>());
+      return new Checkpoint(
+          path,
+          CheckpointLayout.GGUF,
+          List.of(),
+          config,
+          List.of(gguf),
+          tensors.of(List.of(gguf)),
+          Optional.empty(),
+          Optional.empty(),
+          List.of());
     } catch (IOException | RuntimeException e) {
-      shards.forEach(SafetensorsFile::close);
+      gguf.close();
       throw e;
     }
   }
 
-  /** A tensor and the shard that holds it. */
-  private record Located(Path shard, SafetensorsEntry entry) {}
-
-  private static SortedMap<String, Located> locate(
-      CheckpointDirectory layout, List<SafetensorsFile> shards) throws CorruptFileException {
-    SortedMap<String, Located> named = new TreeMap<>();
-    for (SafetensorsFile shard : shards) {
-      for (SafetensorsEntry entry : shard.entries().values()) {
-        Located earlier = named.put(entry.name(), new Located(shard.path(), entry));
-        if (earlier != null) {
-          throw new CorruptFileException(
-              shard.path(), "tensor `" + entry.name() + "` stands in " + earlier.shard() + " too");
-        }
+  private static Checkpoint openDirectory(Path path) throws IOException {
+    CheckpointDirectory directory = CheckpointDirectory.of(path);
+    CheckpointLayout layout = directory.layout();
+    ModelConfig config = readConfigFile(directory.config());
+    List<WeightFile> files = new ArrayList<>();
+    try {
+      for (Path shard : directory.shards()) {
+        files.add(openWeights(layout, shard));
       }
-    }
-    for (Map.Entry<String, String> indexed : layout.weightMap().entrySet()) {
-      Located found = named.get(indexed.getKey());
-      Path expected = layout.directory().resolve(indexed.getValue());
-      if (found == null || !found.shard().equals(expected)) {
-        throw new CorruptFileException(
-            expected,
-            "tensor `"
-                + indexed.getKey()
-                + "`: expected here by the index, found "
-                + (found == null ? "nowhere" : "in " + found.shard()));
-      }
-    }
-    return named;
-  }
-
-  /** A config that asks for more layers than there can be must not be listed tensor by tensor. */
-  private static void requireEnough(CheckpointDirectory layout, ModelConfig config, int found)
-      throws CorruptFileException {
-    long slack = 1024;
-    if (config.tensorCount() > found + slack) {
-      throw new CorruptFileException(
-          layout.directory(),
-          "number of tensors: expected "
-              + config.tensorCount()
-              + " by config.json, found "
-              + found
-              + "; is a shard missing, or is it the config of another model?");
+      CheckpointTensors tensors =
+          new CheckpointTensors(path, config, layout.naming(), directory.weightMap());
+      return new Checkpoint(
+          path,
+          layout,
+          directory.others(),
+          config,
+          files,
+          tensors.of(files),
+          Optional.of(directory.config()),
+          directory.index(),
+          directory.attachments());
+    } catch (IOException | RuntimeException e) {
+      files.forEach(WeightFile::close);
+      throw e;
     }
   }
 
-  private static Located require(CheckpointDirectory layout, Located found, String name)
-      throws CorruptFileException {
-    if (found == null) {
-      throw new CorruptFileException(
-          layout.directory(),
-          "tensor `" + name + "`: expected by config.json, found in no weight file");
-    }
-    return found;
+  private static WeightFile openWeights(CheckpointLayout layout, Path file) throws IOException {
+    return switch (layout) {
+      case HUB_SAFETENSORS, MISTRAL_SAFETENSORS ->
+          new SafetensorsWeights(SafetensorsFile.open(file));
+      case HUB_PYTORCH, MISTRAL_PYTORCH -> PyTorchFile.open(file);
+      case GGUF -> GgufFile.open(file);
+    };
   }
 
-  private static SourceTensor source(TensorKey key, TensorShape shape, Located found)
-      throws CorruptFileException {
-    SafetensorsEntry entry = found.entry();
-    if (!entry.dtype().isWeight()) {
-      throw new CorruptFileException(
-          found.shard(),
-          "tensor `"
-              + entry.name()
-              + "`: dtype: expected F32, F16 or BF16, found "
-              + entry.dtype()
-              + "; quantized checkpoints are not read, convert the original one");
-    }
-    List<Long> expected = shape.dimensions().stream().map(Integer::longValue).toList();
-    if (!entry.dimensions().equals(expected)) {
-      throw new CorruptFileException(
-          found.shard(),
-          "tensor `"
-              + entry.name()
-              + "`: shape: expected "
-              + expected
-              + " by config.json, found "
-              + entry.dimensions());
-    }
-    return new SourceTensor(key, shape, found.shard(), entry);
+  /** The directory, or the GGUF file. */
+  public Path path() {
+    return path;
   }
 
-  private static void requireNothingElse(
-      ModelConfig config, SortedMap<String, Located> rest, Map<TensorKey, SourceTensor> tensors)
-      throws CorruptFileException {
-    TensorKey embedding = TensorKey.ofModel(TensorRole.EMBEDDING);
-    String head =
-        HuggingFaceNames.nameOf(TensorKey.ofModel(TensorRole.LM_HEAD), config.architecture());
-    for (Map.Entry<String, Located> unknown : rest.entrySet()) {
-      Located found = unknown.getValue();
-      boolean tiedHead = config.tiedEmbeddings() && unknown.getKey().equals(head);
-      if (tiedHead && tensors.get(embedding).holds(found.entry())) {
-        continue;
-      }
-      if (!HuggingFaceNames.isDerivedBuffer(unknown.getKey())) {
-        throw new CorruptFileException(
-            found.shard(), "tensor `" + unknown.getKey() + "`: " + whyUnknown(unknown, tiedHead));
-      }
-    }
+  public CheckpointLayout layout() {
+    return layout;
   }
 
-  private static String whyUnknown(Map.Entry<String, Located> unknown, boolean tiedHead) {
-    if (tiedHead) {
-      return "expected the embedding's values (tie_word_embeddings), found others";
-    }
-    if (HuggingFaceNames.isQuantized(unknown.getKey())) {
-      return "belongs to a quantized checkpoint: expected float weights; convert the original one";
-    }
-    return "config.json asks for no such tensor; is it the config of another model?";
-  }
-
-  public Path directory() {
-    return layout.directory();
+  /** Layouts whose files are in the directory too; they were not read. */
+  public List<CheckpointLayout> otherLayouts() {
+    return otherLayouts;
   }
 
   public ModelConfig config() {
@@ -202,14 +178,12 @@ public final class Checkpoint implements AutoCloseable {
 
   /** Every file that counts towards the pack: config, index, weights, attachments; sorted. */
   public List<Path> sourceFiles() {
-    List<Path> files = new ArrayList<>(attachments);
-    if (!files.contains(layout.config())) {
-      files.add(layout.config());
-    }
-    layout.index().ifPresent(files::add);
-    shards.forEach(shard -> files.add(shard.path()));
-    files.sort(null);
-    return List.copyOf(files);
+    List<Path> sources = new ArrayList<>(attachments);
+    configFile.filter(file -> !sources.contains(file)).ifPresent(sources::add);
+    index.ifPresent(sources::add);
+    files.forEach(file -> sources.add(file.path()));
+    sources.sort(null);
+    return List.copyOf(sources);
   }
 
   /** Tokenizer, chat template, config and licence files, which a pack carries along; sorted. */
@@ -222,12 +196,12 @@ public final class Checkpoint implements AutoCloseable {
    * config and of every weight file's name, length, header and evenly spaced samples of its data.
    */
   public String fingerprint() throws IOException {
-    return CheckpointFingerprint.of(layout.config(), shards);
+    return CheckpointFingerprint.of(configFile, files);
   }
 
   /** Unmaps the weights. */
   @Override
   public void close() {
-    shards.forEach(SafetensorsFile::close);
+    files.forEach(WeightFile::close);
   }
 }

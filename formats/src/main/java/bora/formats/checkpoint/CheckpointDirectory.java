@@ -11,26 +11,38 @@ import java.nio.file.NotDirectoryException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.SortedMap;
 import java.util.SortedSet;
 import java.util.TreeMap;
 import java.util.TreeSet;
+import java.util.function.Predicate;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import java.util.stream.Stream;
 
 /**
- * Which files of a directory make up a checkpoint. No file outside the directory is read, but for
- * the hub's cache, whose snapshots are links into the {@code blobs} beside them.
+ * Which files of a directory make up a checkpoint. Where several layouts are there, the first of
+ * {@link CheckpointLayout} is taken. No file outside the directory is read, but for the hub's
+ * cache, whose snapshots are links into the {@code blobs} beside them.
+ *
+ * @param others layouts whose files are there too and are not read
+ * @param weightMap the file of each tensor, where there is an index
  */
 record CheckpointDirectory(
-    Path directory, Path config, Optional<Path> index, SortedMap<String, String> weightMap) {
+    Path directory,
+    CheckpointLayout layout,
+    List<CheckpointLayout> others,
+    Path config,
+    Optional<Path> index,
+    SortedMap<String, String> weightMap) {
   static final String CONFIG = Checkpoint.CONFIG_FILE;
-  private static final String SINGLE = "model.safetensors";
-  private static final String INDEX = "model.safetensors.index.json";
   private static final long MAX_INDEX_BYTES = 64L << 20;
+  private static final Pattern NUMBERED = Pattern.compile("consolidated\\.(\\d{2})\\.pth?");
 
-  /** Files that a pack carries along when they are there. */
+  /** Files that a pack carries along when they are there; the layout's config comes with them. */
   private static final List<String> ATTACHMENTS =
       List.of(
           "added_tokens.json",
@@ -38,51 +50,107 @@ record CheckpointDirectory(
           CONFIG,
           "generation_config.json",
           "special_tokens_map.json",
+          "tekken.json",
           "tokenizer.json",
           "tokenizer.model",
+          "tokenizer.model.v3",
           "tokenizer_config.json");
 
   static CheckpointDirectory of(Path directory) throws IOException {
+    requireDirectory(directory);
+    List<CheckpointLayout> found = new ArrayList<>();
+    for (CheckpointLayout layout : CheckpointLayout.values()) {
+      if (layout != CheckpointLayout.GGUF && hasWeights(directory, layout)) {
+        found.add(layout);
+      }
+    }
+    CheckpointLayout layout = choose(directory, found);
+    List<CheckpointLayout> others = found.stream().filter(other -> other != layout).toList();
+    Path config = configOf(directory, layout);
+    Path index = directory.resolve(layout.indexName());
+    if (layout.isNumbered() || Files.exists(directory.resolve(layout.weightsName()))) {
+      return new CheckpointDirectory(
+          directory, layout, others, config, Optional.empty(), new TreeMap<>());
+    }
+    requireFile(directory, index, "");
+    return new CheckpointDirectory(
+        directory, layout, others, config, Optional.of(index), readIndex(index));
+  }
+
+  /**
+   * The file with the shape of the model in a directory, which may hold no weights.
+   *
+   * @throws NoSuchFileException when there is none
+   */
+  static Path configOf(Path directory) throws IOException {
+    requireDirectory(directory);
+    Path params = directory.resolve(CheckpointLayout.MISTRAL_SAFETENSORS.configName());
+    boolean mistral = Files.exists(params) && !Files.exists(directory.resolve(CONFIG));
+    return configOf(
+        directory,
+        mistral ? CheckpointLayout.MISTRAL_SAFETENSORS : CheckpointLayout.HUB_SAFETENSORS);
+  }
+
+  private static Path configOf(Path directory, CheckpointLayout layout) throws IOException {
+    Path config = directory.resolve(layout.configName());
+    requireFile(directory, config, "is this a checkpoint as the hub or Mistral AI serves it?");
+    return config;
+  }
+
+  private static void requireDirectory(Path directory) throws IOException {
     if (!Files.exists(directory)) {
       throw new NoSuchFileException(
-          directory.toString(), null, "no such checkpoint; expected a directory with config.json");
+          directory.toString(),
+          null,
+          "no such checkpoint; expected a directory with config.json, or a GGUF file");
     }
     if (!Files.isDirectory(directory)) {
       throw new NotDirectoryException(
-          directory + ": expected a checkpoint's directory, found a file");
+          directory + ": expected a checkpoint's directory or a GGUF file, found another file");
     }
-    Path config = directory.resolve(CONFIG);
-    requireFile(directory, config, "is this a checkpoint as the hub serves it?");
-    Path single = directory.resolve(SINGLE);
-    Path index = directory.resolve(INDEX);
-    if (Files.exists(single)) {
-      return new CheckpointDirectory(directory, config, Optional.empty(), new TreeMap<>());
+  }
+
+  private static boolean hasWeights(Path directory, CheckpointLayout layout) throws IOException {
+    return layout.isNumbered()
+        ? !numberedFiles(directory).isEmpty()
+        : Files.exists(directory.resolve(layout.weightsName()))
+            || Files.exists(directory.resolve(layout.indexName()));
+  }
+
+  private static List<String> numberedFiles(Path directory) throws IOException {
+    return names(directory, name -> NUMBERED.matcher(name).matches());
+  }
+
+  private static List<String> names(Path directory, Predicate<String> wanted) throws IOException {
+    try (Stream<Path> files = Files.list(directory)) {
+      return files.map(file -> file.getFileName().toString()).filter(wanted).sorted().toList();
     }
-    if (!Files.exists(index)) {
-      throw noWeights(directory);
+  }
+
+  /** The first layout that is whole; where none is, the first, so that its lack is told. */
+  private static CheckpointLayout choose(Path directory, List<CheckpointLayout> found)
+      throws IOException {
+    for (CheckpointLayout layout : found) {
+      if (Files.exists(directory.resolve(layout.configName()))) {
+        return layout;
+      }
     }
-    requireFile(directory, index, "");
-    return new CheckpointDirectory(directory, config, Optional.of(index), readIndex(index));
+    if (!found.isEmpty()) {
+      return found.getFirst();
+    }
+    configOf(directory);
+    throw noWeights(directory);
   }
 
   private static CorruptFileException noWeights(Path directory) throws IOException {
-    List<String> others;
-    try (Stream<Path> files = Files.list(directory)) {
-      others =
-          files
-              .map(file -> file.getFileName().toString())
-              .filter(CheckpointDirectory::holdsOtherWeights)
-              .sorted()
-              .toList();
-    }
+    List<String> others = names(directory, CheckpointDirectory::holdsOtherWeights);
+    boolean gguf = others.stream().anyMatch(name -> name.endsWith(".gguf"));
     return new CorruptFileException(
         directory,
-        "weights: expected "
-            + SINGLE
-            + " or "
-            + INDEX
-            + ", found "
-            + (others.isEmpty() ? "neither" : others + "; only safetensors of the hub are read"));
+        "weights: expected model.safetensors, consolidated.safetensors, pytorch_model.bin, an index"
+            + " of one of them, or consolidated.00.pth, found "
+            + (others.isEmpty() ? "none" : others)
+            + (gguf ? "; name the GGUF file itself" : ""));
   }
 
   private static boolean holdsOtherWeights(String name) {
@@ -136,8 +204,11 @@ record CheckpointDirectory(
   /** The files with weights, sorted; each exists. */
   List<Path> shards() throws IOException {
     SortedSet<String> names = new TreeSet<>(weightMap.values());
-    if (index.isEmpty()) {
-      names.add(SINGLE);
+    if (layout.isNumbered()) {
+      names.addAll(numberedFiles(directory));
+      requireAllNumbers(names);
+    } else if (index.isEmpty()) {
+      names.add(layout.weightsName());
     }
     List<Path> shards = new ArrayList<>();
     for (String name : names) {
@@ -146,6 +217,21 @@ record CheckpointDirectory(
       shards.add(shard);
     }
     return shards;
+  }
+
+  private void requireAllNumbers(SortedSet<String> names) throws NoSuchFileException {
+    int number = 0;
+    for (String name : names) {
+      Matcher matcher = NUMBERED.matcher(name);
+      if (!matcher.matches() || Integer.parseInt(matcher.group(1)) != number) {
+        String missing = String.format(Locale.ROOT, "consolidated.%02d.pth", number);
+        throw new NoSuchFileException(
+            directory.resolve(missing).toString(),
+            null,
+            "no such file, but found " + name + "; download it again");
+      }
+      number++;
+    }
   }
 
   /** Tokenizer, chat template and licence files, sorted. */
@@ -160,8 +246,11 @@ record CheckpointDirectory(
     }
   }
 
-  private static boolean isAttachment(String name) {
-    return ATTACHMENTS.contains(name) || name.startsWith("LICENSE") || name.startsWith("NOTICE");
+  private boolean isAttachment(String name) {
+    return ATTACHMENTS.contains(name)
+        || name.equals(layout.configName())
+        || name.startsWith("LICENSE")
+        || name.startsWith("NOTICE");
   }
 
   private static void requireFile(Path directory, Path file, String hint) throws IOException {

@@ -8,6 +8,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.MessageDigest;
 import java.util.List;
+import java.util.Optional;
 
 /**
  * Identifies a checkpoint in time that does not grow with its size. A fine-tuned sibling differs
@@ -20,15 +21,20 @@ final class CheckpointFingerprint {
 
   private CheckpointFingerprint() {}
 
-  static String of(Path config, List<SafetensorsFile> shards) throws IOException {
+  /**
+   * @param config empty where the weights' file holds it
+   */
+  static String of(Optional<Path> config, List<WeightFile> files) throws IOException {
     MessageDigest digest = Sha256.newDigest();
-    digest.update(Files.readAllBytes(config));
-    for (SafetensorsFile shard : shards) {
-      MemorySegment bytes = shard.bytes();
-      String title = "\n" + shard.path().getFileName() + " " + bytes.byteSize() + "\n";
+    if (config.isPresent()) {
+      digest.update(Files.readAllBytes(config.get()));
+    }
+    for (WeightFile file : files) {
+      long bytes = Files.size(file.path());
+      String title = "\n" + file.path().getFileName() + " " + bytes + "\n";
       digest.update(title.getBytes(StandardCharsets.UTF_8));
-      digest.update(bytes.asSlice(0, shard.dataOffsetBytes()).asByteBuffer());
-      sample(digest, bytes.asSlice(shard.dataOffsetBytes()));
+      digest.update(file.header().asByteBuffer());
+      sample(digest, file.data());
     }
     return Sha256.hex(digest);
   }

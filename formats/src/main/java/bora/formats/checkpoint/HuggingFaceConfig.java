@@ -98,6 +98,9 @@ public final class HuggingFaceConfig {
 
   private void refuseWhatChangesTheModel() throws CorruptFileException {
     JsonNode quantization = root.path("quantization_config");
+    if (isAbsent(quantization)) {
+      quantization = root.path("compression_config"); // compressed-tensors before 0.7
+    }
     if (!isAbsent(quantization)) {
       throw new CorruptFileException(
           file,

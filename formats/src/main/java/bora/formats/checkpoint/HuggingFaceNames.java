@@ -1,18 +1,57 @@
 package bora.formats.checkpoint;
 
 import bora.formats.model.Architecture;
+import bora.formats.model.ModelConfig;
 import bora.formats.model.TensorKey;
 import bora.formats.model.TensorRole;
+import bora.formats.model.TensorShape;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
 
 /**
- * The tensor names of transformers' Mistral and Mixtral checkpoints: the only place that spells
- * them. In Mixtral w1 is the gate, w3 the up and w2 the down projection.
+ * The names of transformers' Mistral and Mixtral. In Mixtral w1 is the gate, w3 the up and w2 the
+ * down projection. Version 5 renames the router and fuses the experts of a layer: {@code
+ * gate_up_proj} is [experts, 2 intermediate, hidden] with an expert's gate before its up
+ * projection, {@code down_proj} [experts, hidden, intermediate] ({@code conversion_mapping.py},
+ * "mixtral").
  */
-final class HuggingFaceNames {
-  private HuggingFaceNames() {}
+record HuggingFaceNames() implements TensorNaming {
+  @Override
+  public List<StoredPlace> placesOf(TensorKey key, TensorShape shape, ModelConfig config) {
+    List<StoredPlace> places = new ArrayList<>();
+    places.add(StoredPlace.whole(nameOf(key, config.architecture()), shape));
+    if (config.architecture() == Architecture.MIXTRAL) {
+      String layer = layer(key) + "mlp.";
+      switch (key.role()) {
+        case ROUTER -> places.add(StoredPlace.whole(layer + "gate.weight", shape));
+        case EXPERT_GATE, EXPERT_UP -> places.add(inGateUp(layer, key, config));
+        case EXPERT_DOWN -> places.add(inDown(layer, key, config));
+        default -> {}
+      }
+    }
+    return places;
+  }
 
-  static String nameOf(TensorKey key, Architecture architecture) {
-    String layer = "model.layers." + key.layer() + ".";
+  private static StoredPlace inGateUp(String layer, TensorKey key, ModelConfig config) {
+    long rows = config.intermediateSize();
+    long firstRow = 2 * rows * key.expert() + (key.role() == TensorRole.EXPERT_UP ? rows : 0);
+    return new StoredPlace(
+        layer + "experts.gate_up_proj",
+        List.of((long) config.expertCount(), 2 * rows, (long) config.hiddenSize()),
+        new RowPlacement.Consecutive(firstRow));
+  }
+
+  private static StoredPlace inDown(String layer, TensorKey key, ModelConfig config) {
+    long rows = config.hiddenSize();
+    return new StoredPlace(
+        layer + "experts.down_proj",
+        List.of((long) config.expertCount(), rows, (long) config.intermediateSize()),
+        new RowPlacement.Consecutive(rows * key.expert()));
+  }
+
+  private static String nameOf(TensorKey key, Architecture architecture) {
+    String layer = layer(key);
     return switch (key.role()) {
       case EMBEDDING -> "model.embed_tokens.weight";
       case OUTPUT_NORM -> "model.norm.weight";
@@ -36,6 +75,10 @@ final class HuggingFaceNames {
     };
   }
 
+  private static String layer(TensorKey key) {
+    return "model.layers." + key.layer() + ".";
+  }
+
   private static String denseProjection(TensorRole role) {
     return switch (role) {
       case EXPERT_GATE -> "gate";
@@ -45,20 +88,21 @@ final class HuggingFaceNames {
     };
   }
 
-  /** Buffers that old checkpoints carry and that follow from the config. */
-  static boolean isDerivedBuffer(String name) {
+  @Override
+  public boolean isDerivedBuffer(String name) {
     return name.endsWith(".rotary_emb.inv_freq");
   }
 
-  /** Names that only quantized checkpoints have. */
-  static boolean isQuantized(String name) {
-    return name.endsWith(".qweight")
-        || name.endsWith(".qzeros")
-        || name.endsWith(".scales")
-        || name.endsWith(".g_idx")
-        || name.endsWith(".weight_scale")
-        || name.endsWith(".weight_scale_inv")
-        || name.endsWith(".weight_packed")
-        || name.endsWith(".input_scale");
+  @Override
+  public Optional<String> quantizationOf(String name) {
+    return switch (name.substring(name.lastIndexOf('.') + 1)) {
+      case "qweight", "qzeros", "scales", "g_idx" -> Optional.of("GPTQ or AWQ");
+      case "weight_packed", "weight_shape", "weight_zero_point", "weight_g_idx" ->
+          Optional.of("compressed-tensors");
+      case "weight_scale", "weight_scale_inv", "input_scale" ->
+          Optional.of("FP8 or compressed-tensors");
+      case "absmax", "quant_map", "nested_absmax", "SCB" -> Optional.of("bitsandbytes");
+      default -> Optional.empty();
+    };
   }
 }

@@ -1,29 +1,32 @@
 package bora.formats.checkpoint;
 
 import bora.formats.CorruptFileException;
-import bora.formats.encoding.LittleEndian;
 import bora.formats.model.TensorKey;
 import bora.formats.model.TensorShape;
-import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
 import java.util.Objects;
 
-/** One tensor of a checkpoint, read as float32 row by row. Safe for use by several threads. */
+/**
+ * One tensor of a checkpoint, read as float32 row by row, wherever and in whatever type its rows
+ * stand. Safe for use by several threads.
+ */
 public final class SourceTensor {
   private final TensorKey key;
   private final TensorShape shape;
-  private final DType dtype;
-  private final Path file;
-  private final String name;
-  private final MemorySegment bytes;
+  private final StoredTensor stored;
+  private final WeightType type;
+  private final RowPlacement rows;
 
-  SourceTensor(TensorKey key, TensorShape shape, Path file, SafetensorsEntry entry) {
+  /**
+   * @param stored of {@code type}, with the dimensions that {@code rows} needs
+   */
+  SourceTensor(
+      TensorKey key, TensorShape shape, StoredTensor stored, WeightType type, RowPlacement rows) {
     this.key = key;
     this.shape = shape;
-    this.dtype = entry.dtype();
-    this.file = file;
-    this.name = entry.name();
-    this.bytes = entry.bytes();
+    this.stored = stored;
+    this.type = type;
+    this.rows = rows;
   }
 
   public TensorKey key() {
@@ -34,24 +37,46 @@ public final class SourceTensor {
     return shape;
   }
 
-  /** F32, F16 or BF16. */
-  public DType dtype() {
-    return dtype;
+  /** The type in which the checkpoint holds it. */
+  public WeightType type() {
+    return type;
+  }
+
+  /**
+   * Whether bfloat16 holds every weight as it is. Follows from the type, or else every weight is
+   * read: for small tensors.
+   */
+  public boolean isBFloat16() throws CorruptFileException {
+    if (type == WeightType.BF16) {
+      return true;
+    }
+    float[] values = new float[shape.columns()];
+    for (int row = 0; row < shape.rows(); row++) {
+      readRows(row, 1, values, 0);
+      for (float value : values) {
+        if ((Float.floatToRawIntBits(value) & 0xFFFF) != 0) {
+          return false;
+        }
+      }
+    }
+    return true;
   }
 
   /** Bytes in the checkpoint. */
   public long byteSize() {
-    return bytes.byteSize();
+    return type.bytes(shape.elementCount());
   }
 
-  /** Whether an entry has the very same values in the very same type. */
-  boolean holds(SafetensorsEntry entry) {
-    return entry.dtype() == dtype && entry.bytes().mismatch(bytes) < 0;
+  /** Whether a stored tensor has the very same values in the very same type. */
+  boolean holds(StoredTensor other) {
+    return rows.equals(RowPlacement.WHOLE)
+        && other.typeName().equals(stored.typeName())
+        && other.bytes().mismatch(stored.bytes()) < 0;
   }
 
   /** The file that holds the tensor. */
   public Path file() {
-    return file;
+    return stored.file();
   }
 
   /**
@@ -63,16 +88,16 @@ public final class SourceTensor {
    */
   public void readRows(int row, int count, float[] values, int offset) throws CorruptFileException {
     Objects.checkFromIndexSize(row, count, shape.rows());
-    int columns = shape.columns();
-    long first = (long) row * columns;
-    int total = Math.multiplyExact(count, columns);
+    int total = Math.multiplyExact(count, shape.columns());
     Objects.checkFromIndexSize(offset, total, values.length);
     boolean finite =
-        switch (dtype) {
-          case F32 -> readFloat32(first, total, values, offset);
-          case BF16 -> HalfFloats.readBFloat16(bytes, first * 2, total, values, offset);
-          case F16 -> HalfFloats.readFloat16(bytes, first * 2, total, values, offset);
-          default -> throw new IllegalStateException(dtype + " is no type of weights");
+        switch (rows) {
+          case RowPlacement.Consecutive consecutive ->
+              decode(consecutive.storedRow(row), total, values, offset);
+          case RowPlacement.InterleavedHalves halves ->
+              readInterleaved(halves, row, count, values, offset);
+          case RowPlacement.Columns(long firstRow) ->
+              readColumns(firstRow, row, count, values, offset);
         };
     if (!finite) {
       throw notFinite(row, total, values, offset);
@@ -80,31 +105,62 @@ public final class SourceTensor {
   }
 
   /**
+   * Whether {@link #readBFloat16Pairs} can be used: bf16 of an even number of columns, whose rows
+   * stand as rows.
+   */
+  public boolean hasBFloat16Pairs() {
+    return type == WeightType.BF16
+        && shape.columns() % 2 == 0
+        && !(rows instanceof RowPlacement.Columns);
+  }
+
+  /**
    * Reads one row of bf16 as it is, two columns a word, the even one in the lower half.
    *
    * @param words receives {@code shape.columns() / 2} words from {@code offset}
    * @throws CorruptFileException when a value is NaN or infinite, saying where
-   * @throws IllegalStateException when the dtype is not bf16 or the number of columns is odd
+   * @throws IllegalStateException unless {@link #hasBFloat16Pairs}
    */
   public void readBFloat16Pairs(int row, int[] words, int offset) throws CorruptFileException {
     int columns = shape.columns();
     Objects.checkIndex(row, shape.rows());
-    if (dtype != DType.BF16 || columns % 2 != 0) {
-      throw new IllegalStateException(key + ": " + dtype + " " + shape + " has no pairs of bf16");
+    if (!hasBFloat16Pairs()) {
+      throw new IllegalStateException(key + ": " + type + " " + shape + " has no pairs of bf16");
     }
-    long startBytes = (long) row * columns * Short.BYTES;
-    if (!HalfFloats.readBFloat16Pairs(bytes, startBytes, columns / 2, words, offset)) {
+    long startBytes = type.bytes(Math.multiplyExact(rows.storedRow(row), (long) columns));
+    if (!HalfFloats.readBFloat16Pairs(stored.bytes(), startBytes, columns / 2, words, offset)) {
       readRows(row, 1, new float[columns], 0);
     }
   }
 
-  private boolean readFloat32(long first, int total, float[] values, int offset) {
-    MemorySegment.copy(bytes, LittleEndian.FLOAT, first * 4, values, offset, total);
-    int exponent = 0;
-    for (int i = offset; i < offset + total; i++) {
-      exponent = Math.max(exponent, Float.floatToRawIntBits(values[i]) & 0x7F80_0000);
+  private boolean decode(long storedRow, int count, float[] values, int offset) {
+    long first = Math.multiplyExact(storedRow, (long) shape.columns());
+    return WeightDecoder.decode(type, stored.bytes(), first, count, values, offset);
+  }
+
+  private boolean readInterleaved(
+      RowPlacement.InterleavedHalves halves, int row, int count, float[] values, int offset) {
+    int columns = shape.columns();
+    boolean finite = true;
+    for (int i = 0; i < count; i++) {
+      finite &= decode(halves.storedRow(row + i), columns, values, offset + i * columns);
     }
-    return exponent != 0x7F80_0000;
+    return finite;
+  }
+
+  /** Each stored row holds one column of this tensor; its run of {@code count} is scattered. */
+  private boolean readColumns(long firstRow, int row, int count, float[] values, int offset) {
+    int columns = shape.columns();
+    float[] run = new float[count];
+    boolean finite = true;
+    for (int column = 0; column < columns; column++) {
+      long first = Math.multiplyExact(firstRow + column, (long) shape.rows()) + row;
+      finite &= WeightDecoder.decode(type, stored.bytes(), first, count, run, 0);
+      for (int i = 0; i < count; i++) {
+        values[offset + i * columns + column] = run[i];
+      }
+    }
+    return finite;
   }
 
   private CorruptFileException notFinite(int row, int total, float[] values, int offset) {
@@ -113,9 +169,9 @@ public final class SourceTensor {
       bad++;
     }
     return new CorruptFileException(
-        file,
+        file(),
         "tensor `"
-            + name
+            + stored.name()
             + "`: expected finite weights, found "
             + values[offset + bad]
             + " at row "

@@ -6,7 +6,8 @@ import java.lang.foreign.MemorySegment;
  * The scalar definition of what the bytes of a matrix in an encoding mean. Slow on purpose: every
  * faster decoder is proven equal to it, bit for bit.
  */
-public sealed interface BlockDecoder permits F32Decoder, BF16Decoder, ScalarDecoder {
+public sealed interface BlockDecoder
+    permits F32Decoder, BF16Decoder, ScalarDecoder, TrellisDecoder {
   /** The encoding that this decodes. */
   Encoding encoding();
 

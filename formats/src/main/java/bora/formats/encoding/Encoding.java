@@ -14,7 +14,12 @@ public enum Encoding {
   BF16(2, "bf16", 16, 2),
   Q8(3, "q8", 8, 64),
   Q6(4, "q6", 6, 64),
-  Q4(5, "q4", 4, 64);
+  Q4(5, "q4", 4, 64),
+  T1(16, "t1", 1, 8),
+  T2(17, "t2", 2, 8),
+  T3(18, "t3", 3, 8),
+  T4(19, "t4", 4, 8),
+  T5(20, "t5", 5, 8);
 
   /** Every tensor, and every unit within it, starts at a multiple of this. */
   public static final int ALIGNMENT_BYTES = 64;
@@ -46,23 +51,33 @@ public enum Encoding {
     return codeBits;
   }
 
-  /** Rows that stand interleaved, one a lane. */
+  /** Rows that stand interleaved. */
   public int rowsPerPanel() {
-    return 16;
+    return isTrellis() ? TrellisPanel.ROWS : ScalarGrid.LANES;
   }
 
   public int columnsPerBlock() {
     return columnsPerBlock;
   }
 
-  /** Whether values lie on a scaled grid, so that a panel begins with scales. */
+  /** Whether values lie on a scaled grid. */
   public boolean isScalar() {
     return columnsPerBlock == ScalarGrid.COLUMNS_PER_BLOCK;
   }
 
+  /** Whether values are those of a trellis code, scaled. */
+  public boolean isTrellis() {
+    return columnsPerBlock == TrellisPanel.COLUMNS_PER_BLOCK;
+  }
+
+  /** Whether values are codes, so that a panel begins with scales, and not floats. */
+  public boolean isQuantized() {
+    return isScalar() || isTrellis();
+  }
+
   /** Whether tensors of this shape can have this encoding: vectors are f32 or bf16. */
   public boolean fits(TensorShape shape) {
-    return !shape.isVector() || !isScalar();
+    return !shape.isVector() || !isQuantized();
   }
 
   /** Number of panels of a matrix with {@code rows} rows. */
@@ -82,6 +97,9 @@ public enum Encoding {
 
   /** Where the first block's codes start in a panel: after the scales, if there are any. */
   public long codesOffsetBytes(int columns) {
+    if (isTrellis()) {
+      return TrellisPanel.HEADER_BYTES;
+    }
     return isScalar() ? ScalarGrid.headerBytes(blockCount(columns)) : 0;
   }
 
@@ -112,6 +130,7 @@ public enum Encoding {
       case F32 -> new F32Decoder();
       case BF16 -> new BF16Decoder();
       case Q8, Q6, Q4 -> new ScalarDecoder(this);
+      case T1, T2, T3, T4, T5 -> new TrellisDecoder(this);
     };
   }
 

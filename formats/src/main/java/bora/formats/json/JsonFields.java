@@ -37,6 +37,12 @@ public final class JsonFields {
     return !node.path(key).isMissingNode() && !node.path(key).isNull();
   }
 
+  /** Whether the field is there and a string. */
+  public boolean isText(String key) {
+    known.add(key);
+    return node.path(key).isTextual();
+  }
+
   /** Whether the field, which has to be there, is null. */
   public boolean isNull(String key) throws CorruptFileException {
     return value(key).isNull();

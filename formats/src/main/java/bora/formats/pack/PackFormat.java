@@ -62,10 +62,10 @@ final class PackFormat {
     return bytes;
   }
 
-  /** CRC32C of a range below 2 GiB. */
+  /** CRC32C of a small range, of a copy for the reason that {@link PackReader} has. */
   static int crc32c(MemorySegment bytes) {
     CRC32C crc = new CRC32C();
-    crc.update(bytes.asByteBuffer());
+    crc.update(bytes.toArray(ValueLayout.JAVA_BYTE));
     return (int) crc.getValue();
   }
 

@@ -6,6 +6,7 @@ import bora.formats.model.TensorKey;
 import bora.formats.model.TensorRole;
 import bora.formats.model.TensorShape;
 import java.util.Collections;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.SequencedMap;
@@ -80,5 +81,21 @@ public record PackLayout(
   /** Bits a weight, over all tensors. */
   public double bitsPerWeight() {
     return 8.0 * weightBytes() / config.parameterCount();
+  }
+
+  /**
+   * The length of the whole file, exactly.
+   *
+   * @param provenance as it will be written; of hashes only the lengths matter
+   */
+  public long fileBytes(Provenance provenance) {
+    Checksum sums = new Checksum("0".repeat(8), "0".repeat(64));
+    Map<TensorKey, Checksum> tensorSums = new HashMap<>();
+    tensors.keySet().forEach(key -> tensorSums.put(key, sums));
+    Map<String, Checksum> attachmentSums = new HashMap<>();
+    attachments.keySet().forEach(name -> attachmentSums.put(name, sums));
+    byte[] manifest =
+        ManifestJson.write(PackManifest.of(this, tensorSums, attachmentSums, provenance));
+    return Math.addExact(manifestOffsetBytes, manifest.length + (long) PackFormat.FOOTER_BYTES);
   }
 }

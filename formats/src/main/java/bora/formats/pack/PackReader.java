@@ -8,6 +8,8 @@ import bora.formats.model.ModelConfig;
 import bora.formats.model.TensorKey;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -113,6 +115,7 @@ public final class PackReader implements AutoCloseable {
    *
    * @param progress told the bytes read
    * @throws CorruptFileException naming every damaged tensor and attachment
+   * @throws IOException when the file is cut short meanwhile, or its disk fails
    */
   public void checkIntegrity(ProgressListener progress) throws IOException {
     List<Checked> all = new ArrayList<>();
@@ -124,11 +127,16 @@ public final class PackReader implements AutoCloseable {
           new Checked(
               "attachment " + attachment.name(), attachment.range(), attachment.checksum()));
     }
-    List<String> damaged =
-        all.parallelStream()
-            .filter(checked -> !checksum(checked.range(), progress).equals(checked.expected()))
-            .map(Checked::name)
-            .toList();
+    List<String> damaged;
+    try {
+      damaged =
+          all.parallelStream()
+              .filter(checked -> !checksum(checked.range(), progress).equals(checked.expected()))
+              .map(Checked::name)
+              .toList();
+    } catch (InternalError e) {
+      throw file.unreadable(e);
+    }
     if (!damaged.isEmpty()) {
       throw new CorruptFileException(
           file.path(),
@@ -138,12 +146,18 @@ public final class PackReader implements AutoCloseable {
     }
   }
 
+  /**
+   * Takes the sums of a copy: where a mapped file was cut short, copying fails with an error, but
+   * the processor's own checksum instructions would end the virtual machine.
+   */
   private Checksum checksum(ByteRange range, ProgressListener progress) {
     Checksum.Running running = new Checksum.Running();
     MemorySegment bytes = slice(range);
-    for (long done = 0; done < bytes.byteSize(); done += CHUNK_BYTES) {
-      long length = Math.min(CHUNK_BYTES, bytes.byteSize() - done);
-      running.update(bytes.asSlice(done, length).asByteBuffer());
+    byte[] chunk = new byte[(int) Math.min(CHUNK_BYTES, bytes.byteSize())];
+    for (long done = 0; done < bytes.byteSize(); done += chunk.length) {
+      int length = (int) Math.min(chunk.length, bytes.byteSize() - done);
+      MemorySegment.copy(bytes, ValueLayout.JAVA_BYTE, done, chunk, 0, length);
+      running.update(ByteBuffer.wrap(chunk, 0, length));
       progress.advance(length);
     }
     return running.end();

@@ -1,111 +1,151 @@
 package bora.formats.pack;
 
+import bora.formats.Sha256;
 import bora.formats.encoding.Encoding;
 import bora.formats.model.TensorKey;
 import java.io.IOException;
 import java.nio.ByteBuffer;
-import java.nio.channels.FileChannel;
-import java.nio.channels.FileLock;
-import java.nio.channels.OverlappingFileLockException;
-import java.nio.file.FileAlreadyExistsException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
-import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
-import java.nio.file.StandardOpenOption;
 import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.ConcurrentHashMap;
 
 /**
  * Writes a pack beside its final name and renames it when it is whole, so that a file under that
  * name is always whole and an older one is replaced only by a whole one. Different tensors may be
  * written by different threads; the bytes do not depend on who came first.
+ *
+ * <p>A writer with a journal lets a later one continue what it wrote before it was killed.
  */
 public final class PackWriter implements AutoCloseable {
-  private static final String PARTIAL_SUFFIX = ".partial";
+  private static final String JOURNAL_SUFFIX = ".journal";
 
-  private final Path out;
-  private final Path partial;
   private final PackLayout layout;
-  private final FileChannel channel;
+  private final PartialFile file;
+  private final Optional<PackJournal> journal;
+  private final boolean resumable;
   private final Map<TensorKey, Checksum> tensorSums = new ConcurrentHashMap<>();
   private final Map<String, Checksum> attachmentSums = new ConcurrentHashMap<>();
-  private boolean finished;
+  private volatile boolean finished;
 
-  private PackWriter(Path out, Path partial, PackLayout layout, FileChannel channel) {
-    this.out = out;
-    this.partial = partial;
+  private PackWriter(
+      PackLayout layout, PartialFile file, Optional<PackJournal> journal, boolean resumable) {
     this.layout = layout;
-    this.channel = channel;
+    this.file = file;
+    this.journal = journal;
+    this.resumable = resumable;
   }
 
   /**
-   * Opens {@code <out>.partial} and locks it.
+   * Opens {@code <out>.partial} and locks it; keeps no journal.
    *
    * @throws IOException when the directory is not there, has too little space, or another process
    *     writes the same pack
    */
   public static PackWriter create(Path out, PackLayout layout) throws IOException {
-    Path directory = out.toAbsolutePath().getParent();
-    if (directory == null || !Files.isDirectory(directory)) {
-      throw new NoSuchFileException(
-          out.toString(), null, "cannot write there: the directory does not exist");
-    }
-    if (Files.isDirectory(out)) {
-      throw new FileAlreadyExistsException(
-          out.toString(), null, "expected a file name for the pack, found a directory");
-    }
-    requireSpace(out, directory, layout.manifestOffsetBytes());
-    Path partial = out.resolveSibling(out.getFileName() + PARTIAL_SUFFIX);
-    FileChannel channel =
-        FileChannel.open(
-            partial, StandardOpenOption.CREATE, StandardOpenOption.READ, StandardOpenOption.WRITE);
+    return open(out, layout, Optional.empty(), false);
+  }
+
+  /**
+   * Opens {@code <out>.partial} anew and locks it, with a journal beside it.
+   *
+   * @param work tells what is written from every other: with the same work and layout the bytes are
+   *     the same
+   * @throws IOException as {@link #create(Path, PackLayout)}
+   */
+  public static PackWriter create(Path out, PackLayout layout, String work) throws IOException {
+    return open(out, layout, Optional.of(work), false);
+  }
+
+  /**
+   * Continues what an interrupted writer left, or begins where there is nothing to continue. What
+   * this writer does not finish stays as well.
+   *
+   * @param work as it was given to the interrupted writer
+   * @throws bora.formats.MismatchedArtifactException when what was left is of other work; it is not
+   *     touched
+   * @throws IOException as {@link #create(Path, PackLayout)}
+   */
+  public static PackWriter resume(Path out, PackLayout layout, String work) throws IOException {
+    return open(out, layout, Optional.of(work), true);
+  }
+
+  private static PackWriter open(Path out, PackLayout layout, Optional<String> work, boolean resume)
+      throws IOException {
+    PartialFile file = PartialFile.open(out);
     try {
-      lock(channel, partial, out);
-      channel.truncate(0);
-      PackWriter writer = new PackWriter(out, partial, layout, channel);
-      writer.writeAt(0, ByteBuffer.wrap(PackFormat.header(Encoding.ALIGNMENT_BYTES)));
+      Path journalFile = out.resolveSibling(file.path().getFileName() + JOURNAL_SUFFIX);
+      Optional<String> identity = work.map(text -> identity(layout, text));
+      Optional<PackJournal> journal = Optional.empty();
+      if (resume && file.byteSize() > 0) {
+        journal = PackJournal.resume(journalFile, identity.orElseThrow());
+      }
+      if (journal.isEmpty()) {
+        journal = begin(file, journalFile, identity);
+      }
+      PackWriter writer = new PackWriter(layout, file, journal, resume);
+      writer.prepare();
       return writer;
     } catch (IOException | RuntimeException e) {
-      channel.close();
+      file.close();
       throw e;
     }
   }
 
-  private static void requireSpace(Path out, Path directory, long neededBytes) throws IOException {
-    long usableBytes = Files.getFileStore(directory).getUsableSpace();
-    if (usableBytes < neededBytes) {
-      throw new IOException(
-          out
-              + ": too little space on the disk: expected at least "
-              + neededBytes
-              + " bytes, found "
-              + usableBytes);
+  /** In this order, so that a journal never tells of a file that was not begun with it. */
+  private static Optional<PackJournal> begin(
+      PartialFile file, Path journalFile, Optional<String> identity) throws IOException {
+    Files.deleteIfExists(journalFile);
+    file.truncate(0);
+    try {
+      return identity.isEmpty()
+          ? Optional.empty()
+          : Optional.of(PackJournal.start(journalFile, identity.get()));
+    } catch (IOException e) {
+      Files.deleteIfExists(journalFile);
+      file.delete();
+      throw e;
     }
   }
 
-  /**
-   * A writer that finished between our opening the partial file and our lock has renamed it: what
-   * is locked then is that writer's whole pack, not to be touched.
-   */
-  static void lock(FileChannel channel, Path partial, Path out) throws IOException {
-    FileLock lock;
+  /** What an interrupted writer left behind the tensors was its last step. */
+  private void prepare() throws IOException {
     try {
-      lock = channel.tryLock();
-    } catch (OverlappingFileLockException e) {
-      throw new IOException(out + ": this process is writing it already", e);
+      file.truncate(layout.manifestOffsetBytes());
+      file.requireSpace(missingBytes());
+      file.writeAt(0, ByteBuffer.wrap(PackFormat.header(Encoding.ALIGNMENT_BYTES)));
+    } catch (IOException e) {
+      close();
+      throw e;
     }
-    if (lock == null) {
-      throw new IOException(out + ": another process is writing it; wait, or choose another name");
+  }
+
+  private long missingBytes() {
+    long bytes = layout.manifestOffsetBytes();
+    for (Map.Entry<TensorKey, ByteRange> tensor : layout.tensors().entrySet()) {
+      if (journal.flatMap(lines -> lines.tensor(tensor.getKey())).isPresent()) {
+        bytes -= tensor.getValue().lengthBytes();
+      }
     }
-    if (!Files.exists(partial)) {
-      throw new IOException(out + ": another writer has just finished it");
+    return bytes;
+  }
+
+  private static String identity(PackLayout layout, String work) {
+    StringBuilder text = new StringBuilder(work);
+    for (Map.Entry<TensorKey, ByteRange> tensor : layout.tensors().entrySet()) {
+      Encoding encoding = layout.encodings().get(tensor.getKey());
+      text.append('\n').append(tensor.getKey().id()).append(' ').append(encoding.jsonName());
+      text.append(' ').append(tensor.getValue());
     }
+    text.append('\n').append(layout.attachments());
+    return Sha256.of(text.toString().getBytes(StandardCharsets.UTF_8));
   }
 
   /** Where the bytes go until the pack is whole. */
   public Path partial() {
-    return partial;
+    return file.path();
   }
 
   /** The sink for one tensor's encoded bytes. */
@@ -114,7 +154,41 @@ public final class PackWriter implements AutoCloseable {
     if (range == null) {
       throw new IllegalArgumentException("the layout has no tensor " + key);
     }
-    return new TensorSink(this, range, checksum -> tensorSums.put(key, checksum));
+    return new TensorSink(this, range, checksum -> complete(key, checksum));
+  }
+
+  private void complete(TensorKey key, Checksum checksum) throws IOException {
+    if (journal.isPresent()) {
+      journal.get().recordTensor(key, checksum);
+    }
+    tensorSums.put(key, checksum);
+  }
+
+  /**
+   * Takes over a tensor that the interrupted writer wrote, after reading it back.
+   *
+   * @return whether it is there, whole; if not, it is to be written
+   */
+  public boolean recover(TensorKey key) throws IOException {
+    Optional<Checksum> recorded = journal.flatMap(lines -> lines.tensor(key));
+    if (recorded.isEmpty()
+        || !file.crc32c(layout.tensors().get(key)).equals(Optional.of(recorded.get().crc32c()))) {
+      return false;
+    }
+    tensorSums.put(key, recorded.get());
+    return true;
+  }
+
+  /** The SHA-256 of a source file as the interrupted writer was told it. */
+  public Optional<String> recoverSource(String name) {
+    return journal.flatMap(lines -> lines.source(name));
+  }
+
+  /** Tells the journal the SHA-256 of a source file. */
+  public void recordSource(String name, String sha256) throws IOException {
+    if (journal.isPresent()) {
+      journal.get().recordSource(name, sha256);
+    }
   }
 
   /** Writes an attachment whole. */
@@ -131,10 +205,7 @@ public final class PackWriter implements AutoCloseable {
   }
 
   void writeAt(long offsetBytes, ByteBuffer bytes) throws IOException {
-    long position = offsetBytes;
-    while (bytes.hasRemaining()) {
-      position += channel.write(bytes, position);
-    }
+    file.writeAt(offsetBytes, bytes);
   }
 
   /**
@@ -153,25 +224,37 @@ public final class PackWriter implements AutoCloseable {
     writeAt(offsetBytes, ByteBuffer.wrap(manifest));
     writeAt(
         offsetBytes + manifest.length, ByteBuffer.wrap(PackFormat.footer(offsetBytes, manifest)));
-    channel.force(true);
-    Files.move(partial, out, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+    file.commit();
     finished = true;
-    syncDirectory(out.toAbsolutePath().getParent());
-  }
-
-  /** Without this a crash right after the rename could undo it. */
-  private static void syncDirectory(Path directory) throws IOException {
-    try (FileChannel handle = FileChannel.open(directory, StandardOpenOption.READ)) {
-      handle.force(true);
+    if (journal.isPresent()) {
+      journal.get().delete();
     }
   }
 
-  /** Removes what was written unless the pack was finished. */
+  /**
+   * Removes what was written, unless the pack was finished or this writer was to resume. Others may
+   * write meanwhile, as when the process is told to end; their bytes then go nowhere.
+   */
+  public void discard() throws IOException {
+    if (!finished && !resumable) {
+      // In this order: once the file is gone, another writer may begin both.
+      if (journal.isPresent()) {
+        journal.get().delete();
+      }
+      file.delete();
+    }
+  }
+
+  /** Discards what was not finished and lets other writers come. */
   @Override
   public void close() throws IOException {
-    if (!finished) {
-      Files.deleteIfExists(partial);
+    try {
+      discard();
+      if (journal.isPresent()) {
+        journal.get().close();
+      }
+    } finally {
+      file.close();
     }
-    channel.close();
   }
 }

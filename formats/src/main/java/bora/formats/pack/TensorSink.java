@@ -10,7 +10,7 @@ import java.nio.ByteBuffer;
 public final class TensorSink implements AutoCloseable {
   /** Told when the last byte is there. */
   interface Completion {
-    void complete(Checksum checksum);
+    void complete(Checksum checksum) throws IOException;
   }
 
   private final PackWriter writer;
@@ -43,7 +43,7 @@ public final class TensorSink implements AutoCloseable {
 
   /** Ends the tensor; without all its bytes it stays missing and the writer will not finish. */
   @Override
-  public void close() {
+  public void close() throws IOException {
     if (!closed && writtenBytes == range.lengthBytes()) {
       closed = true;
       completion.complete(running.end());

@@ -222,27 +222,28 @@ class CheckpointDirectoryTest {
   }
 
   @ParameterizedTest
-  @ValueSource(
-      strings = {
-        "pytorch_model.bin",
-        "consolidated.00.pth",
-        "model.gguf",
-        "model-00001-of-00002.safetensors"
-      })
+  @ValueSource(strings = {"training.bin", "model.pt", "model-00001-of-00002.safetensors"})
   void otherWeightFilesAreNamed(String name) throws IOException {
     Files.delete(CheckpointFixture.mistral().write(directory).resolve("model.safetensors"));
     Files.writeString(directory.resolve(name), "");
     assertCorrupt(
         directory,
         () -> Checkpoint.open(directory),
-        "expected model.safetensors or model.safetensors.index.json, found [" + name + "]",
-        "only safetensors of the hub are read");
+        "weights: expected model.safetensors",
+        "found [" + name + "]");
+  }
+
+  @Test
+  void ggufInADirectoryIsToBeNamedItself() throws IOException {
+    Files.delete(CheckpointFixture.mistral().write(directory).resolve("model.safetensors"));
+    Files.writeString(directory.resolve("model.gguf"), "");
+    assertCorrupt(directory, () -> Checkpoint.open(directory), "name the GGUF file itself");
   }
 
   @Test
   void directoryWithoutWeightsIsRefused() throws IOException {
     Files.delete(CheckpointFixture.mistral().write(directory).resolve("model.safetensors"));
-    assertCorrupt(directory, () -> Checkpoint.open(directory), "found neither");
+    assertCorrupt(directory, () -> Checkpoint.open(directory), "found none");
   }
 
   @Test
@@ -268,5 +269,28 @@ class CheckpointDirectoryTest {
               "tokenizer.json"),
           checkpoint.sourceFiles().stream().map(f -> f.getFileName().toString()).toList());
     }
+  }
+
+  @Test
+  void missingNumberOfMistralsFilesIsNamed() throws IOException {
+    CheckpointFixture.mixtral().write(directory);
+    Path relaid = temporary.resolve("relaid");
+    RelaidCheckpoint.of(directory).write(RelaidCheckpoint.Target.MISTRAL_PT_STACKED, relaid);
+    Files.delete(relaid.resolve("consolidated.00.pt"));
+    NoSuchFileException thrown =
+        assertThrows(NoSuchFileException.class, () -> Checkpoint.open(relaid));
+    assertEquals(relaid.resolve("consolidated.00.pth").toString(), thrown.getFile());
+    assertTrue(thrown.getReason().contains("found consolidated.01.pt"), thrown.getMessage());
+  }
+
+  @Test
+  void mistralsWeightsWithoutTheirParamsAreNamed() throws IOException {
+    CheckpointFixture.mixtral().write(directory);
+    Path relaid = temporary.resolve("relaid");
+    RelaidCheckpoint.of(directory).write(RelaidCheckpoint.Target.MISTRAL_PTH, relaid);
+    Files.delete(relaid.resolve("params.json"));
+    NoSuchFileException thrown =
+        assertThrows(NoSuchFileException.class, () -> Checkpoint.open(relaid));
+    assertEquals(relaid.resolve("params.json").toString(), thrown.getFile());
   }
 }

@@ -60,7 +60,7 @@ class CheckpointTest {
         SourceTensor tensor = checkpoint.tensor(key);
         assertEquals(key, tensor.key());
         assertEquals(config.tensors().get(key), tensor.shape());
-        assertTrue(name.endsWith(" " + tensor.dtype()), name);
+        assertTrue(name.endsWith(" " + tensor.type()), name);
         bytes += tensor.byteSize();
       }
       int elementBytes = name.endsWith("F32") ? 4 : 2;
@@ -113,19 +113,19 @@ class CheckpointTest {
         assertCorrupt(
             directory,
             () -> Checkpoint.open(directory),
-            "tensor `" + name + "`: expected by config.json, found in no weight file");
+            "tensor `" + name + "`: expected by the config, found in no weight file");
       }
     }
   }
 
   static List<Arguments> wrongTensors() {
     return List.of(
-        wrong("unknown", f -> f.random("model.extra.weight", 2), "config.json asks for no such"),
+        wrong("unknown", f -> f.random("model.extra.weight", 2), "the config asks for no such"),
         wrong(
             "bias",
             f -> f.random("model.layers.0.self_attn.q_proj.bias", 16),
             "tensor `model.layers.0.self_attn.q_proj.bias`",
-            "config.json asks for no such tensor"),
+            "the config asks for no such tensor"),
         wrong(
             "a layer too many",
             f -> f.random("model.layers.2.input_layernorm.weight", 16),
@@ -137,12 +137,25 @@ class CheckpointTest {
         wrong(
             "quantized",
             f -> f.raw("model.layers.0.self_attn.q_proj.qweight", "I32", new byte[8], 2),
-            "belongs to a quantized checkpoint",
+            "belongs to a quantized checkpoint (GPTQ or AWQ)",
             "convert the original one"),
+        wrong(
+            "packed",
+            f -> f.raw("model.layers.0.self_attn.q_proj.weight_packed", "I32", new byte[8], 2),
+            "belongs to a quantized checkpoint (compressed-tensors)"),
+        wrong(
+            "scaled",
+            f -> f.raw("model.layers.0.self_attn.q_proj.weight_scale_inv", "F32", new byte[8], 2),
+            "belongs to a quantized checkpoint (FP8 or compressed-tensors)"),
+        wrong(
+            "fused and not fused",
+            f -> f.random("model.layers.0.mlp.experts.down_proj", 4, 16, 24),
+            "`model.layers.0.mlp.experts.down_proj`",
+            "the config asks for no such tensor"),
         wrong(
             "transposed",
             f -> f.random(EXPERT, 24, 16),
-            "`" + EXPERT + "`: shape: expected [16, 24] by config.json, found [24, 16]"),
+            "`" + EXPERT + "`: shape: expected [16, 24] by the config, found [24, 16]"),
         wrong("flattened", f -> f.random(Q1, 256), "shape: expected [16, 16]", "found [256]"),
         wrong("deeper", f -> f.random(Q1, 1, 16, 16), "found [1, 16, 16]"),
         wrong("a matrix for a vector", f -> f.random("model.norm.weight", 1, 16), "found [1, 16]"),
@@ -176,8 +189,10 @@ class CheckpointTest {
     fixture.raw("model.norm.weight", "F32", new byte[64], 16);
     fixture.raw(Q1, "F16", new byte[512], 16, 16);
     try (Checkpoint checkpoint = Checkpoint.open(fixture.write(directory))) {
-      assertEquals(DType.F32, checkpoint.tensor(TensorKey.ofModel(TensorRole.OUTPUT_NORM)).dtype());
-      assertEquals(DType.F16, checkpoint.tensor(TensorKey.ofLayer(1, TensorRole.QUERY)).dtype());
+      assertEquals(
+          WeightType.F32, checkpoint.tensor(TensorKey.ofModel(TensorRole.OUTPUT_NORM)).type());
+      assertEquals(
+          WeightType.F16, checkpoint.tensor(TensorKey.ofLayer(1, TensorRole.QUERY)).type());
     }
   }
 
@@ -198,7 +213,7 @@ class CheckpointTest {
     assertCorrupt(
         directory.resolve("model.safetensors"),
         () -> Checkpoint.open(directory),
-        "tensor `lm_head.weight`: expected the embedding's values (tie_word_embeddings)");
+        "tensor `lm_head.weight`: expected the embedding's values (tied embeddings)");
   }
 
   @ParameterizedTest
@@ -220,7 +235,7 @@ class CheckpointTest {
     assertCorrupt(
         directory,
         () -> Checkpoint.open(directory),
-        "number of tensors: expected 1900000003 by config.json, found 41");
+        "number of tensors: expected 1900000003 by the config, found 41");
     CheckpointFixture.mistral().config("num_hidden_layers", Integer.MAX_VALUE).write(directory);
     assertCorrupt(directory, () -> Checkpoint.open(directory), "number of tensors");
   }
@@ -244,7 +259,7 @@ class CheckpointTest {
     assertCorrupt(
         directory.resolve("model.safetensors"),
         () -> Checkpoint.open(directory),
-        "expected [2147483647, 16] by config.json, found [24, 16]");
+        "expected [2147483647, 16] by the config, found [24, 16]");
   }
 
   @Test

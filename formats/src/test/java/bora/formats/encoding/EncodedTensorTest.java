@@ -26,13 +26,14 @@ class EncodedTensorTest {
   void tileHoldsTheValuesColumnByColumn(Encoding encoding) {
     EncodedTensor tensor = random(encoding, MATRIX);
     BlockDecoder decoder = encoding.decoder();
-    for (int panel = 0; panel < 3; panel++) {
+    int rows = encoding.rowsPerPanel();
+    for (int panel = 0; panel < encoding.panelCount(MATRIX.rows()); panel++) {
       MemorySegment bytes = tensor.panel(panel);
       for (int start : new int[] {0, 1, 63, 64, 100}) {
-        float[] tile = new float[16 * 50];
+        float[] tile = new float[rows * 50];
         decoder.decodeTile(bytes, 150, start, 50, tile);
         for (int i = 0; i < tile.length; i++) {
-          float expected = decoder.valueAt(bytes, 150, i % 16, start + i / 16);
+          float expected = decoder.valueAt(bytes, 150, i % rows, start + i / rows);
           assertEquals(Float.floatToIntBits(expected), Float.floatToIntBits(tile[i]));
         }
       }
@@ -47,7 +48,9 @@ class EncodedTensorTest {
       float[] values = new float[2 + 150];
       tensor.decodeRow(row, values, 2);
       for (int column = 0; column < 150; column++) {
-        float expected = encoding.decoder().valueAt(tensor.panel(row / 16), 150, row % 16, column);
+        MemorySegment panel = tensor.panel(row / encoding.rowsPerPanel());
+        int lane = row % encoding.rowsPerPanel();
+        float expected = encoding.decoder().valueAt(panel, 150, lane, column);
         assertEquals(Float.floatToIntBits(expected), Float.floatToIntBits(values[2 + column]));
       }
       assertEquals(0, values[0] + values[1], "nothing is written before the offset");

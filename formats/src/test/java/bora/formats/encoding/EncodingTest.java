@@ -19,7 +19,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 
 /** Sizes, held against the sums of fields that {@code docs/encodings.md} lists. */
 class EncodingTest {
-  private static final int[] ROWS = {1, 2, 15, 16, 17, 32, 4096};
+  private static final int[] ROWS = {1, 2, 15, 16, 17, 32, 63, 64, 65, 4096};
   private static final int[] COLUMNS = {
     1, 2, 3, 63, 64, 65, 127, 128, 129, 255, 256, 257, 320, 321, 4096, 14336
   };
@@ -39,7 +39,7 @@ class EncodingTest {
   @ParameterizedTest
   @MethodSource("matrices")
   void matrixTakesTheSumOfItsFields(Encoding encoding, int rows, int columns) {
-    long panels = (rows + 15L) / 16;
+    long panels = encoding.isTrellis() ? (rows + 63L) / 64 : (rows + 15L) / 16;
     assertEquals(
         panels * panelBytes(encoding, columns),
         encoding.encodedBytes(TensorShape.matrix(rows, columns)));
@@ -57,6 +57,7 @@ class EncodingTest {
       case Q8 -> scalesBytes(blocks) + 128 * 8 * blocks;
       case Q6 -> scalesBytes(blocks) + 128 * 6 * blocks;
       case Q4 -> scalesBytes(blocks) + 128 * 4 * blocks;
+      case T1, T2, T3, T4, T5 -> 128 + 64L * encoding.codeBits() * ((columns + 7) / 8);
     };
   }
 
@@ -78,17 +79,30 @@ class EncodingTest {
   }
 
   @ParameterizedTest
-  @CsvSource({"F32, 32", "BF16, 16", "Q8, 8.06640625", "Q6, 6.06640625", "Q4, 4.06640625"})
+  @CsvSource({
+    "F32, 32",
+    "BF16, 16",
+    "Q8, 8.06640625",
+    "Q6, 6.06640625",
+    "Q4, 4.06640625",
+    "T1, 1.00390625",
+    "T2, 2.00390625",
+    "T3, 3.00390625",
+    "T4, 4.00390625",
+    "T5, 5.00390625"
+  })
   void costsTheBitsThatTheDocumentGives(Encoding encoding, double bits) {
     // 4096 columns: b + 4/64 + 16/4096; the scales' 544 bytes are padded to 576.
-    TensorShape shape = TensorShape.matrix(16, 4096);
+    TensorShape shape = TensorShape.matrix(encoding.rowsPerPanel(), 4096);
     double padding = encoding.isScalar() ? 32 * 8.0 / shape.elementCount() : 0;
     assertEquals(bits + padding, encoding.encodedBytes(shape) * 8.0 / shape.elementCount());
   }
 
   @ParameterizedTest
-  @EnumSource(names = {"Q8", "Q6", "Q4"})
-  void gridEncodingsHoldNoVectors(Encoding encoding) {
+  @EnumSource(
+      names = {"F32", "BF16"},
+      mode = EnumSource.Mode.EXCLUDE)
+  void quantizedEncodingsHoldNoVectors(Encoding encoding) {
     TensorShape vector = TensorShape.vector(64);
     assertFalse(encoding.fits(vector));
     assertThrows(IllegalArgumentException.class, () -> encoding.encodedBytes(vector));
@@ -101,7 +115,18 @@ class EncodingTest {
   }
 
   @ParameterizedTest
-  @CsvSource({"1, f32, F32", "2, bf16, BF16", "3, q8, Q8", "4, q6, Q6", "5, q4, Q4"})
+  @CsvSource({
+    "1, f32, F32",
+    "2, bf16, BF16",
+    "3, q8, Q8",
+    "4, q6, Q6",
+    "5, q4, Q4",
+    "16, t1, T1",
+    "17, t2, T2",
+    "18, t3, T3",
+    "19, t4, T4",
+    "20, t5, T5"
+  })
   void idsAndNamesArePermanent(int id, String name, Encoding encoding) {
     assertEquals(id, encoding.id());
     assertEquals(name, encoding.jsonName());
@@ -111,9 +136,9 @@ class EncodingTest {
 
   @Test
   void reservedNamesAreUnknown() {
-    Stream.of("q5", "q3", "q2", "t1", "Q8", "", "f16")
+    Stream.of("q5", "q3", "q2", "t6", "Q8", "", "f16")
         .forEach(name -> assertTrue(Encoding.ofName(name).isEmpty(), name));
-    assertEquals(5, Arrays.stream(Encoding.values()).mapToInt(Encoding::id).distinct().count());
+    assertEquals(10, Arrays.stream(Encoding.values()).mapToInt(Encoding::id).distinct().count());
   }
 
   @Test

@@ -49,7 +49,7 @@ class GoldenPanelTest {
   }
 
   static List<Golden> panels() {
-    return List.of(f32(), bf16(), q8(), q4(), q6(), zeroRow());
+    return List.of(f32(), bf16(), q8(), q4(), q6(), zeroRow(), t2(), t3());
   }
 
   /** A column is 64 bytes, a lane 4 of them. */
@@ -133,6 +133,43 @@ class GoldenPanelTest {
         64 + 512,
         Map.of(2, "803F", 64, "98000000 98000000"),
         List.of(new float[] {0, 0}, new float[] {0.5f, 1.5f}));
+  }
+
+  /**
+   * The signs of the row scales 1, 1, 2, 1 say L = 8: bit 3 alone. Row 0 has symbol 1, the others
+   * 0, and so the states are 1, 4, 16, 64 and 0.
+   */
+  private static Golden t2() {
+    return new Golden(
+        "t2",
+        Encoding.T2,
+        128 + 128,
+        Map.of(0, "803F 803F 0040 80BF 803F", 128, "40"),
+        List.of(
+            new float[] {0x1.edf11p-2f},
+            new float[] {-0x1.37822ap-4f},
+            new float[] {2 * -0x1.378804p-2f},
+            new float[] {0x1.c9bbf8p-1f},
+            new float[] {0}));
+  }
+
+  /**
+   * L = 12: the signs of rows 2 and 3. In column 2, bits 24 to 35 of lane 0, row 0 has symbol 6 and
+   * row 3 symbol 5; in the other columns all are 0. Row 62 has symbol 1, in lane 15, and the first
+   * rows of its column 0 go on from there: the states of rows 0 and 1 are 64 and 512.
+   */
+  private static Golden t3() {
+    return new Golden(
+        "t3",
+        Encoding.T3,
+        128 + 192,
+        Map.of(0, "803F 803F 80BF 80BF 803F", 128, "00000005", 188, "08", 192, "0C"),
+        List.of(
+            new float[] {0x1.46f4cp0f, 0, -0x1.aa2f1ap-2f},
+            new float[] {-0x1.f543dep-1f, 0, 0x1.675e22p-1f},
+            new float[] {0, 0, -0x1.3ff05ap-1f},
+            new float[] {0, 0, -0x1.2da426p-1f},
+            new float[] {0, 0, 0x1.2225e6p-1f}));
   }
 
   @ParameterizedTest

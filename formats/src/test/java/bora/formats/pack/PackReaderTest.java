@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import bora.formats.ProgressListener;
 import bora.formats.encoding.EncodedTensor;
 import bora.formats.model.Architecture;
 import bora.formats.model.ModelConfig;
@@ -14,9 +15,11 @@ import bora.formats.model.TensorRole;
 import bora.formats.model.TestConfigs;
 import java.io.IOException;
 import java.lang.foreign.ValueLayout;
+import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.atomic.AtomicLong;
@@ -70,6 +73,19 @@ class PackReaderTest {
       AtomicLong read = new AtomicLong();
       reader.checkIntegrity(read::addAndGet);
       assertEquals(reader.integrityBytes(), read.get());
+    }
+  }
+
+  @Test
+  void packCutShortWhileItIsMappedIsNamed() throws IOException {
+    Path path = PackFixture.tiny().write(directory.resolve("model.bora"));
+    try (PackReader reader = PackReader.open(path);
+        FileChannel channel = FileChannel.open(path, StandardOpenOption.WRITE)) {
+      channel.truncate(100);
+      IOException thrown =
+          assertThrows(IOException.class, () -> reader.checkIntegrity(ProgressListener.NONE));
+      assertTrue(thrown.getMessage().startsWith(path + ": "), thrown.getMessage());
+      assertTrue(thrown.getMessage().contains("cut short"), thrown.getMessage());
     }
   }
 

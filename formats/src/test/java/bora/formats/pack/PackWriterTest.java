@@ -137,7 +137,7 @@ class PackWriterTest {
       first.finish(PackFixture.PROVENANCE);
       first.close();
       IOException thrown =
-          assertThrows(IOException.class, () -> PackWriter.lock(late, first.partial(), out));
+          assertThrows(IOException.class, () -> PartialFile.lock(late, first.partial(), out));
       assertTrue(thrown.getMessage().contains("has just finished it"), thrown.getMessage());
     }
     PackReader.open(out).close();

@@ -1,6 +1,7 @@
 package bora.runtime.kernel;
 
 import bora.formats.encoding.Encoding;
+import bora.formats.encoding.TrellisPanel;
 
 /** Working memory of one thread, kept between calls; it grows with the widest matrix met. */
 final class KernelScratch {
@@ -9,6 +10,7 @@ final class KernelScratch {
 
   private float[] activations = {};
   private float[] steps = {};
+  private float[] trellisSums = {};
 
   /** Addresses of four vectors of rows. */
   final long[] addresses = new long[4];
@@ -18,7 +20,15 @@ final class KernelScratch {
 
   /** Decoded weights: column c of panel p at {@code (p * TILE_COLUMNS + c) * 16}. */
   final float[] tile =
-      new float[MatrixByTokens.TILE_PANELS * MatrixByTokens.TILE_COLUMNS * Lanes.PANEL_ROWS];
+      new float
+          [Math.max(MatrixByTokens.TILE_PANELS, TrellisPanel.ROWS / Lanes.PANEL_ROWS)
+              * MatrixByTokens.PANEL_FLOATS];
+
+  /** Unpacked symbols. */
+  final int[] trellisFields = TrellisFields.allocate();
+
+  /** Row scales of a trellis panel; see {@link TrellisKernels#decode}. */
+  final float[] trellisScales = new float[TrellisPanel.ROWS];
 
   /** Sums that may not all be stored: those of eight tokens and two vectors of rows. */
   final float[] edge = new float[8 * 2 * Lanes.COUNT];
@@ -44,6 +54,15 @@ final class KernelScratch {
       steps = new float[count];
     }
     return steps;
+  }
+
+  /** Room for the sums of a trellis panel and some tokens. */
+  float[] trellisSums(int tokens) {
+    int count = Math.multiplyExact(tokens, TrellisPanel.ROWS);
+    if (trellisSums.length < count) {
+      trellisSums = new float[count];
+    }
+    return trellisSums;
   }
 
   /** Columns, rounded up to whole blocks of the widest encoding. */

@@ -3,6 +3,7 @@ package bora.runtime.kernel;
 import bora.formats.encoding.EncodedTensor;
 import bora.formats.encoding.Encoding;
 import bora.formats.encoding.ScalarGrid;
+import bora.formats.encoding.TrellisPanel;
 import java.util.Arrays;
 
 /**
@@ -26,7 +27,9 @@ final class MatrixByTokens {
   private static final int MAX_TOKENS = Lanes.COUNT == 8 ? 4 : 8;
 
   private static final int TILE_VECTORS = TILE_PANELS * Lanes.PARTS;
-  private static final int PANEL_FLOATS = TILE_COLUMNS * Lanes.PANEL_ROWS;
+
+  /** Floats of a panel of a tile. */
+  static final int PANEL_FLOATS = TILE_COLUMNS * Lanes.PANEL_ROWS;
 
   private MatrixByTokens() {}
 
@@ -48,6 +51,12 @@ final class MatrixByTokens {
       float[] packed =
           pack(matrix, x, xOffset + tokenStart * xStride, xStride, tokenCount, scratch);
       int yStart = yOffset + tokenStart * yStride;
+      if (matrix.encoding().isTrellis()) {
+        for (int panel = panelStart; panel < panelEnd; panel++) {
+          multiplyTrellisPanel(matrix, packed, tokenCount, y, yStart, yStride, panel, scratch);
+        }
+        continue;
+      }
       for (int panel = panelStart; panel < panelEnd; panel += TILE_PANELS) {
         int panelCount = Math.min(TILE_PANELS, panelEnd - panel);
         multiplyPanels(matrix, packed, tokenCount, y, yStart, yStride, panel, panelCount, scratch);
@@ -118,8 +127,43 @@ final class MatrixByTokens {
     }
   }
 
+  private static void multiplyTrellisPanel(
+      EncodedTensor matrix,
+      float[] packed,
+      int tokens,
+      float[] y,
+      int yOffset,
+      int yStride,
+      int panel,
+      KernelScratch scratch) {
+    float[] sums = scratch.trellisSums(tokens);
+    Arrays.fill(sums, 0, tokens * TrellisPanel.ROWS, 0);
+    int columns = matrix.shape().columns();
+    for (int columnStart = 0; columnStart < columns; columnStart += TILE_COLUMNS) {
+      int columnCount = Math.min(TILE_COLUMNS, columns - columnStart);
+      TrellisMatrix.decodeTile(matrix, panel, columnStart, columnCount, scratch);
+      int x0 = columnStart / TILE_COLUMNS * tokens * TileKernels.TOKEN_STRIDE;
+      for (int row = 0; row < TrellisPanel.ROWS; row += 2 * Lanes.COUNT) {
+        multiplyTile(
+            scratch,
+            row / Lanes.COUNT,
+            2 * Lanes.COUNT,
+            columnCount,
+            packed,
+            x0,
+            tokens,
+            sums,
+            row,
+            TrellisPanel.ROWS);
+      }
+    }
+    int firstRow = panel * TrellisPanel.ROWS;
+    int rows = Math.min(TrellisPanel.ROWS, matrix.shape().rows() - firstRow);
+    TrellisMatrix.store(sums, tokens, y, yOffset, yStride, firstRow, rows);
+  }
+
   /**
-   * Decodes columns of a panel, exactly as the encoding's scalar decoder.
+   * Decodes columns of a panel of 16 rows, exactly as the encoding's scalar decoder.
    *
    * @param columnStart a multiple of {@link #TILE_COLUMNS}
    * @param columnCount at most {@link #TILE_COLUMNS}
@@ -155,6 +199,7 @@ final class MatrixByTokens {
         case Q8 -> Q8Kernels.decode(address, blocks, scratch.steps(blocks), 0, tile, t);
         case Q6 -> Q6Kernels.decode(address, blocks, scratch.steps(blocks), 0, tile, t);
         case Q4 -> Q4Kernels.decode(address, blocks, scratch.steps(blocks), 0, tile, t);
+        case T1, T2, T3, T4, T5 -> throw new AssertionError(encoding);
       }
     }
   }

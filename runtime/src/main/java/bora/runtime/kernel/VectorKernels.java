@@ -47,7 +47,9 @@ public final class VectorKernels implements Kernels {
     MultiplyBounds.check(
         matrix, x, xOffset, xStride, tokens, y, yOffset, yStride, panelStart, panelEnd);
     try {
-      if (tokens == 1) {
+      if (tokens == 1 && matrix.encoding().isTrellis()) {
+        TrellisMatrix.multiply(matrix, x, xOffset, y, yOffset, panelStart, panelEnd);
+      } else if (tokens == 1) {
         MatrixByToken.multiply(matrix, x, xOffset, y, yOffset, panelStart, panelEnd);
       } else {
         MatrixByTokens.multiply(

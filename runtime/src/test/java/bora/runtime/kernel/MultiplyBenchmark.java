@@ -40,11 +40,11 @@ public class MultiplyBenchmark {
   /**
    * Rows of a prefill; weights are decoded once for all tokens, so a part of a matrix is enough.
    */
-  private static final int PREFILL_PANELS = 32;
+  private static final int PREFILL_ROWS = 512;
 
   private static final long PASS_BYTES = 768L << 20;
 
-  @Param({"F32", "BF16", "Q8", "Q6", "Q4"})
+  @Param({"F32", "BF16", "Q8", "Q6", "Q4", "T5", "T4", "T3", "T2", "T1"})
   private Encoding encoding;
 
   private final Kernels kernels = Kernels.vector();
@@ -106,8 +106,9 @@ public class MultiplyBenchmark {
   @Benchmark
   public float prefill(Rates rates) {
     EncodedTensor matrix = nextMatrix();
-    kernels.multiply(matrix, x, 0, COLUMNS, TOKENS, y, 0, ROWS, 0, PREFILL_PANELS);
-    rates.gigaflops += 2e-9 * PREFILL_PANELS * Lanes.PANEL_ROWS * COLUMNS * TOKENS;
+    kernels.multiply(
+        matrix, x, 0, COLUMNS, TOKENS, y, 0, ROWS, 0, encoding.panelCount(PREFILL_ROWS));
+    rates.gigaflops += 2e-9 * PREFILL_ROWS * COLUMNS * TOKENS;
     return y[0];
   }
 

@@ -29,7 +29,7 @@ class MultiplyKernelTest {
    */
   private static final double TOLERANCE = 0x1p-20;
 
-  private static final int[] ROWS = {1, 3, 15, 16, 17, 31, 33, 64, 100};
+  private static final int[] ROWS = {1, 3, 15, 16, 17, 31, 33, 64, 100, 130};
   private static final int[] COLUMNS = {1, 2, 31, 63, 64, 65, 100, 127, 192, 256, 300};
   private static final int[] TOKENS = {1, 2, 3, 7, 8, 9, 17};
 
@@ -127,7 +127,8 @@ class MultiplyKernelTest {
     for (int columns : new int[] {1, 63, 64, 65, 255, 256, 257, 600}) {
       for (Content content : Content.values()) {
         try (Arena arena = Arena.ofConfined()) {
-          EncodedTensor matrix = RandomMatrix.of(arena, encoding, 37, columns, content, columns);
+          int rows = 2 * encoding.rowsPerPanel() + 5;
+          EncodedTensor matrix = RandomMatrix.of(arena, encoding, rows, columns, content, columns);
           for (int panel = 0; panel < 3; panel++) {
             assertDecodesPanel(matrix, panel);
           }
@@ -141,13 +142,24 @@ class MultiplyKernelTest {
     int columns = matrix.shape().columns();
     for (int start = 0; start < columns; start += MatrixByTokens.TILE_COLUMNS) {
       int count = Math.min(MatrixByTokens.TILE_COLUMNS, columns - start);
-      float[] expected = new float[count * Lanes.PANEL_ROWS];
+      int rows = matrix.encoding().rowsPerPanel();
+      float[] expected = new float[count * rows];
       matrix.encoding().decoder().decodeTile(matrix.panel(panel), columns, start, count, expected);
-      int tilePanel = MatrixByTokens.TILE_PANELS - 1;
-      MatrixByTokens.decodeTile(matrix, panel, start, count, scratch, tilePanel);
-      int offset = tilePanel * MatrixByTokens.TILE_COLUMNS * Lanes.PANEL_ROWS;
-      assertArrayEquals(
-          bits(expected), bits(Arrays.copyOfRange(scratch.tile, offset, offset + expected.length)));
+      float[] found = new float[count * rows];
+      if (matrix.encoding().isTrellis()) {
+        TrellisMatrix.decodeTile(matrix, panel, start, count, scratch);
+        for (int i = 0; i < found.length; i++) {
+          int row = i % rows;
+          int vector = row % 4 * MatrixByTokens.TILE_COLUMNS;
+          found[i] = scratch.tile[(vector + i / rows) * Lanes.PANEL_ROWS + row / 4];
+        }
+      } else {
+        int tilePanel = MatrixByTokens.TILE_PANELS - 1;
+        MatrixByTokens.decodeTile(matrix, panel, start, count, scratch, tilePanel);
+        int offset = tilePanel * MatrixByTokens.PANEL_FLOATS;
+        System.arraycopy(scratch.tile, offset, found, 0, found.length);
+      }
+      assertArrayEquals(bits(expected), bits(found));
     }
   }
 
@@ -162,7 +174,7 @@ class MultiplyKernelTest {
   @ParameterizedTest
   @EnumSource(Encoding.class)
   void aTokenDependsNeitherOnItsNeighboursNorOnThePanelsOfACall(Encoding encoding) {
-    int rows = 83;
+    int rows = 147;
     int columns = 333;
     int panels = encoding.panelCount(rows);
     try (Arena arena = Arena.ofConfined()) {

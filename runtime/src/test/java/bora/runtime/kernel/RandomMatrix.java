@@ -6,6 +6,8 @@ import bora.formats.encoding.Encoding;
 import bora.formats.encoding.LittleEndian;
 import bora.formats.encoding.ScalarCodes;
 import bora.formats.encoding.ScalarGrid;
+import bora.formats.encoding.TrellisCode;
+import bora.formats.encoding.TrellisPanel;
 import bora.formats.model.TensorShape;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -42,8 +44,10 @@ final class RandomMatrix {
     EncodedTensor matrix = new EncodedTensor(encoding, shape, bytes);
     RandomMatrix filler = new RandomMatrix(encoding, shape, content, seed);
     for (int panel = 0; panel < encoding.panelCount(rows); panel++) {
-      int lanes = Math.min(ScalarGrid.LANES, rows - panel * ScalarGrid.LANES);
-      if (encoding.isScalar()) {
+      int lanes = Math.min(encoding.rowsPerPanel(), rows - panel * encoding.rowsPerPanel());
+      if (encoding.isTrellis()) {
+        filler.fillTrellis(matrix.panel(panel), lanes);
+      } else if (encoding.isScalar()) {
         filler.fillScalar(matrix.panel(panel), lanes);
       } else {
         filler.fillDense(matrix.panel(panel), lanes);
@@ -90,6 +94,22 @@ final class RandomMatrix {
       long offsetBytes =
           encoding.codesOffsetBytes(shape.columns()) + (long) block * encoding.blockBytes();
       ScalarCodes.packBlock(encoding, codes, panel, offsetBytes);
+    }
+  }
+
+  private void fillTrellis(MemorySegment panel, int rows) {
+    float[] rowScales = new float[TrellisPanel.ROWS];
+    for (int row = 0; row < rows; row++) {
+      rowScales[row] = BFloat16.toFloat(nextRowScale());
+    }
+    int stateBits = TrellisCode.maxStateBits(encoding) - (content == Content.RANDOM ? 0 : 2);
+    TrellisPanel.writeHeader(panel, rowScales, stateBits);
+    int[] symbols = new int[TrellisPanel.ROWS];
+    for (int column = 0; column < shape.columns(); column++) {
+      for (int row = 0; row < TrellisPanel.ROWS; row++) {
+        symbols[row] = nextCode();
+      }
+      TrellisPanel.packColumn(encoding, panel, column, symbols);
     }
   }
 

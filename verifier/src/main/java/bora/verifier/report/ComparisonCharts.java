@@ -162,7 +162,7 @@ final class ComparisonCharts {
     Double imposed = report.metrics().get(Metric.KLD_MEAN_IMPOSED_ROUTING);
     return flips == null || imposed == null
         ? ""
-        : " Of the divergence in the sequences run again, "
+        : " Of the divergence, "
             + Numbers.of(flips)
             + " nats come from flips and "
             + Numbers.of(imposed)

@@ -1,0 +1,146 @@
+package bora.converter.calibration;
+
+import bora.formats.CorruptFileException;
+import bora.formats.ProgressListener;
+import bora.formats.checkpoint.Checkpoint;
+import bora.formats.model.ModelConfig;
+import bora.formats.model.TensorKey;
+import bora.formats.model.TensorRole;
+import bora.quantizer.WeightSource;
+import bora.quantizer.calibration.CalibrationSource;
+import bora.quantizer.calibration.CalibrationWriter;
+import bora.quantizer.calibration.ExpertCoverage;
+import bora.runtime.ForwardObserver;
+import bora.runtime.KernelChoice;
+import bora.runtime.LayerPass;
+import bora.runtime.RuntimeOptions;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * Runs a checkpoint over windows of a text, layer by layer: all windows go through a layer before
+ * its weights make room for the next one's. In memory at a time are the hidden states of all
+ * windows (4 bytes a token and channel), one layer's weights, its second moments (8 bytes a pair of
+ * columns), and the streams of {@link SensitivityRun}.
+ */
+public final class CalibrationRun {
+  private final Checkpoint checkpoint;
+  private final ModelConfig config;
+  private final List<int[]> windows;
+  private final int threads;
+  private final ProgressListener layers;
+  private final float[][] hidden;
+  private final List<ExpertCoverage> coverage = new ArrayList<>();
+
+  private CalibrationRun(
+      Checkpoint checkpoint, List<int[]> windows, int threads, ProgressListener layers) {
+    this.checkpoint = checkpoint;
+    this.config = checkpoint.config();
+    this.windows = windows;
+    this.threads = threads;
+    this.layers = layers;
+    hidden = new float[windows.size()][];
+  }
+
+  /**
+   * Calibrates. Until the file is whole an older one under its name stays as it is.
+   *
+   * @param source what it is made from; says the number of windows
+   * @param windows of tokens of the vocabulary, equally long
+   * @param layers hears of every layer that is done, and of the output as one more
+   * @return how much of the text each expert saw
+   * @throws CorruptFileException when the checkpoint is damaged or computes no finite numbers
+   */
+  public static List<ExpertCoverage> run(
+      Checkpoint checkpoint,
+      CalibrationSource source,
+      List<int[]> windows,
+      Path out,
+      int threads,
+      ProgressListener layers)
+      throws IOException {
+    CalibrationRun run = new CalibrationRun(checkpoint, windows, threads, layers);
+    try (CalibrationWriter writer = CalibrationWriter.create(out)) {
+      run.run(source, writer);
+    } catch (ArithmeticException e) {
+      throw new CorruptFileException(
+          checkpoint.path(), "the model computes no finite numbers: " + e.getMessage());
+    }
+    return run.coverage;
+  }
+
+  private void run(CalibrationSource source, CalibrationWriter writer) throws IOException {
+    RuntimeOptions options = new RuntimeOptions(threads, KernelChoice.AUTO);
+    try (LayerPass pass = new LayerPass(config, source.windowTokens(), options);
+        SensitivityRun sensitivity =
+            new SensitivityRun(
+                config,
+                this::weights,
+                pass,
+                windows.subList(0, source.sensitivityWindows()),
+                threads)) {
+      embed();
+      for (int layer = 0; layer < config.layerCount(); layer++) {
+        runLayer(layer, pass, writer, sensitivity);
+        layers.advance(1);
+      }
+      finish(pass, writer, sensitivity);
+      layers.advance(1);
+      writer.finish(source, coverage, sensitivity.results());
+    }
+  }
+
+  private WeightSource weights(TensorKey key) {
+    return WeightSource.of(checkpoint.tensor(key));
+  }
+
+  private void embed() throws IOException {
+    WeightSource embedding = weights(TensorKey.ofModel(TensorRole.EMBEDDING));
+    int width = config.hiddenSize();
+    for (int window = 0; window < hidden.length; window++) {
+      int[] tokens = windows.get(window);
+      hidden[window] = new float[Math.multiplyExact(tokens.length, width)];
+      for (int i = 0; i < tokens.length; i++) {
+        embedding.readRows(tokens[i], 1, hidden[window], i * width);
+      }
+    }
+  }
+
+  private void runLayer(
+      int layer, LayerPass pass, CalibrationWriter writer, SensitivityRun sensitivity)
+      throws IOException {
+    float[][] before = sensitivity.copyOf(hidden);
+    List<TensorKey> readers = MomentSums.readers(config, layer);
+    MomentSums sums = new MomentSums(config, readers, pass.gramProduct());
+    List<TensorKey> keys =
+        config.tensors().keySet().stream().filter(key -> key.layer() == layer).toList();
+    try (NativeTensors tensors = NativeTensors.exact(keys, this::weights, threads)) {
+      for (int window = 0; window < hidden.length; window++) {
+        int tokens = windows.get(window).length;
+        pass.run(layer, tensors::tensor, tokens, hidden[window], 0, ForwardObserver.NONE, sums);
+      }
+    }
+    for (TensorKey reader : readers) {
+      writer.add(reader, sums.moments(reader).orElseThrow());
+    }
+    coverage.addAll(sums.coverage(config, layer));
+    sensitivity.runLayer(layer, before, sums);
+  }
+
+  private void finish(LayerPass pass, CalibrationWriter writer, SensitivityRun sensitivity)
+      throws IOException {
+    TensorKey head = LayerPass.headKey(config);
+    MomentSums sums = new MomentSums(config, List.of(head), pass.gramProduct());
+    List<TensorKey> keys = List.of(TensorKey.ofModel(TensorRole.OUTPUT_NORM), head);
+    try (NativeTensors tensors = NativeTensors.exact(keys, this::weights, threads)) {
+      for (int window = 0; window < hidden.length; window++) {
+        int tokens = windows.get(window).length;
+        pass.finish(tensors::tensor, 0, tokens, hidden[window], 0, sums);
+      }
+      writer.add(head, sums.moments(head).orElseThrow());
+      sensitivity.finish(hidden, tensors, sums);
+    }
+  }
+}

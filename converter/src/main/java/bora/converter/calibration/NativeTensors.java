@@ -1,0 +1,101 @@
+package bora.converter.calibration;
+
+import bora.converter.Workers;
+import bora.formats.encoding.EncodedTensor;
+import bora.formats.encoding.Encoding;
+import bora.formats.model.TensorKey;
+import bora.quantizer.FeedbackEncoder;
+import bora.quantizer.FeedbackFactor;
+import bora.quantizer.WeightSource;
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.ArrayDeque;
+import java.util.Collection;
+import java.util.HashMap;
+import java.util.Map;
+import java.util.Queue;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.function.Function;
+
+/** Some tensors encoded into native memory, where kernels can read them; freed when closed. */
+final class NativeTensors implements AutoCloseable {
+  private final Arena arena = Arena.ofShared();
+  private final Map<TensorKey, EncodedTensor> tensors = new HashMap<>();
+  private final Map<TensorKey, Double> losses = new ConcurrentHashMap<>();
+
+  /** Encodes tensors as they are. */
+  static NativeTensors exact(
+      Collection<TensorKey> keys, Function<TensorKey, WeightSource> weights, int threads)
+      throws IOException {
+    Map<TensorKey, Encoding> encodings = new HashMap<>();
+    for (TensorKey key : keys) {
+      encodings.put(key, weights.apply(key).exactEncoding());
+    }
+    return encode(keys, weights, encodings::get, key -> FeedbackFactor.identity(1), threads);
+  }
+
+  /**
+   * Encodes tensors with error feedback.
+   *
+   * @param factors by tensor
+   */
+  static NativeTensors encode(
+      Collection<TensorKey> keys,
+      Function<TensorKey, WeightSource> weights,
+      Function<TensorKey, Encoding> encodings,
+      Function<TensorKey, FeedbackFactor> factors,
+      int threads)
+      throws IOException {
+    NativeTensors made = new NativeTensors();
+    try {
+      Queue<Workers.Task<FeedbackEncoder>> tasks = new ArrayDeque<>();
+      for (TensorKey key : keys) {
+        WeightSource source = weights.apply(key);
+        Encoding encoding = encodings.apply(key);
+        MemorySegment bytes =
+            made.arena.allocate(encoding.encodedBytes(source.shape()), Encoding.ALIGNMENT_BYTES);
+        made.tensors.put(key, new EncodedTensor(encoding, source.shape(), bytes));
+        tasks.add(
+            encoder -> {
+              long[] end = {0};
+              double loss =
+                  encoder.encode(
+                      source,
+                      encoding,
+                      factors.apply(key),
+                      chunk -> {
+                        int length = chunk.remaining();
+                        bytes.asSlice(end[0], length).copyFrom(MemorySegment.ofBuffer(chunk));
+                        chunk.position(chunk.limit());
+                        end[0] += length;
+                      });
+              made.losses.put(key, loss);
+            });
+      }
+      Workers.run(threads, FeedbackEncoder::new, tasks);
+      return made;
+    } catch (IOException | RuntimeException e) {
+      made.close();
+      throw e;
+    }
+  }
+
+  EncodedTensor tensor(TensorKey key) {
+    EncodedTensor tensor = tensors.get(key);
+    if (tensor == null) {
+      throw new IllegalArgumentException("not among the tensors encoded: " + key);
+    }
+    return tensor;
+  }
+
+  /** The feedback loss of a tensor. */
+  double loss(TensorKey key) {
+    return losses.get(key);
+  }
+
+  @Override
+  public void close() {
+    arena.close();
+  }
+}

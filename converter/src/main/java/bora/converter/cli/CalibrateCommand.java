@@ -1,0 +1,213 @@
+package bora.converter.cli;
+
+import bora.converter.calibration.CalibrationRun;
+import bora.formats.CorruptFileException;
+import bora.formats.MismatchedArtifactException;
+import bora.formats.ProgressListener;
+import bora.formats.Sha256;
+import bora.formats.checkpoint.Checkpoint;
+import bora.quantizer.calibration.CalibrationSource;
+import bora.quantizer.calibration.ExpertCoverage;
+import bora.runtime.text.TextTokens;
+import bora.runtime.text.Tokenizer;
+import bora.runtime.text.TokenizerFiles;
+import bora.verifier.TokenIds;
+import bora.verifier.WindowsProtocol;
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.concurrent.Callable;
+import java.util.stream.IntStream;
+import picocli.CommandLine;
+import picocli.CommandLine.ArgGroup;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+
+/** {@code bora calibrate}: what a text tells of a checkpoint. */
+@Command(
+    name = "calibrate",
+    header = "Runs a checkpoint over a text to learn what its layers read, for plan and convert.",
+    description = {
+      "",
+      "Records for every linear layer, and every expert apart, the second moments of its input,",
+      "and how much the predictions suffer when it is rounded; docs/fidelity.md. Memory holds one",
+      "layer at a time. Never calibrate on the text that will be used for evaluation.",
+      ""
+    },
+    mixinStandardHelpOptions = true)
+final class CalibrateCommand implements Callable<Integer> {
+  @CommandLine.Spec private CommandLine.Model.CommandSpec spec;
+
+  @Parameters(paramLabel = "CHECKPOINT", description = "a checkpoint's directory")
+  private Path directory;
+
+  @ArgGroup(multiplicity = "1")
+  private Input input;
+
+  @Option(
+      names = "--windows",
+      paramLabel = "N",
+      defaultValue = "128",
+      description = "the most windows to run; default: ${DEFAULT-VALUE}")
+  private int windows;
+
+  @Option(
+      names = "--window",
+      paramLabel = "T",
+      defaultValue = "512",
+      description = "tokens of a window; default: ${DEFAULT-VALUE}")
+  private int windowTokens;
+
+  @Option(
+      names = "--sensitivity-windows",
+      paramLabel = "N",
+      defaultValue = "12",
+      description =
+          "how many of the windows measure sensitivities, the most costly part; 0 for none;"
+              + " default: ${DEFAULT-VALUE}")
+  private int sensitivityWindows;
+
+  @Option(
+      names = "--min-tokens",
+      paramLabel = "N",
+      defaultValue = "0",
+      description = "fail when an expert saw fewer tokens; default: ${DEFAULT-VALUE}")
+  private long minTokens;
+
+  @Option(
+      names = {"-o", "--output"},
+      paramLabel = "CALIBRATION",
+      required = true,
+      description = "the file to write")
+  private Path output;
+
+  @Mixin private ThreadOptions threads;
+
+  /** What the checkpoint runs over. */
+  static final class Input {
+    @Option(
+        names = "--text",
+        paramLabel = "FILE",
+        required = true,
+        description = "a text in UTF-8; tokenized by the checkpoint's tokenizer")
+    Path text;
+
+    @Option(
+        names = "--tokens",
+        paramLabel = "FILE",
+        required = true,
+        description = "token ids, as a JSON list or separated by white space")
+    Path tokens;
+
+    Path file() {
+      return text != null ? text : tokens;
+    }
+
+    int[] read(Path checkpoint) throws IOException {
+      if (tokens != null) {
+        return TokenIds.read(tokens);
+      }
+      try (Tokenizer tokenizer = Tokenizer.open(TokenizerFiles.of(checkpoint))) {
+        return TextTokens.read(text, tokenizer);
+      }
+    }
+  }
+
+  @Override
+  public Integer call() throws IOException {
+    Usage.require(
+        spec,
+        windows >= 1 && windowTokens >= 4 && sensitivityWindows >= 0,
+        "--windows, --window, --sensitivity-windows: expected at least 1, 4 and 0, found "
+            + windows
+            + ", "
+            + windowTokens
+            + " and "
+            + sensitivityWindows);
+    PrintWriter err = spec.commandLine().getErr();
+    try (Checkpoint checkpoint = CheckpointArgument.open(directory, spec.commandLine().getErr())) {
+      List<int[]> cut = windows(checkpoint);
+      CalibrationSource source =
+          new CalibrationSource(
+              checkpoint.fingerprint(),
+              Sha256.of(input.file(), ProgressListener.NONE),
+              cut.size(),
+              windowTokens,
+              Math.min(sensitivityWindows, cut.size()),
+              "float32");
+      int layers = checkpoint.config().layerCount() + 1;
+      try (Progress progress = Progress.of(err, "calibrating", layers, "layers")) {
+        List<ExpertCoverage> coverage =
+            CalibrationRun.run(checkpoint, source, cut, output, threads.count(spec), progress);
+        report(coverage, err);
+        requireCoverage(coverage);
+      }
+      err.println(Sizes.format("wrote %s: %s", output, Sizes.of(Files.size(output))));
+    }
+    return ExitCode.DONE;
+  }
+
+  /** Spread evenly over the text, for it may change its subject. */
+  private List<int[]> windows(Checkpoint checkpoint) throws IOException {
+    int[] tokens = input.read(directory);
+    for (int token : tokens) {
+      if (token >= checkpoint.config().vocabSize()) {
+        throw new MismatchedArtifactException(
+            input.file(),
+            "tokens of another model: expected ids below the vocabulary of "
+                + checkpoint.config().vocabSize()
+                + ", found "
+                + token);
+      }
+    }
+    if (tokens.length < windowTokens) {
+      throw new CorruptFileException(
+          input.file(),
+          "too short: expected at least "
+              + windowTokens
+              + " tokens for one window, found "
+              + tokens.length);
+    }
+    List<int[]> all =
+        new WindowsProtocol(windowTokens, Integer.MAX_VALUE)
+            .windows(tokens, checkpoint.config().bosTokenId());
+    int count = Math.min(windows, all.size());
+    return IntStream.range(0, count)
+        .mapToObj(i -> all.get((int) ((long) i * all.size() / count)))
+        .toList();
+  }
+
+  private static void report(List<ExpertCoverage> coverage, PrintWriter err) {
+    int layer = -1;
+    for (ExpertCoverage expert : coverage) {
+      if (expert.layer() != layer) {
+        layer = expert.layer();
+        err.print((layer == 0 ? "tokens an expert saw, layer " : "\nlayer ") + layer + ":");
+      }
+      err.print(" " + expert.tokens());
+    }
+    err.println();
+  }
+
+  private void requireCoverage(List<ExpertCoverage> coverage) throws IOException {
+    for (ExpertCoverage expert : coverage) {
+      if (expert.tokens() < minTokens) {
+        throw new CorruptFileException(
+            input.file(),
+            "layer "
+                + expert.layer()
+                + " expert "
+                + expert.expert()
+                + ": expected at least "
+                + minTokens
+                + " tokens (--min-tokens), found "
+                + expert.tokens()
+                + "; calibrate on a longer or more varied text");
+      }
+    }
+  }
+}

@@ -1,0 +1,154 @@
+package bora.converter.cli;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Random;
+import java.util.stream.Collectors;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.TestInstance;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** From a text's tokens to a pack within a budget. */
+@TestInstance(TestInstance.Lifecycle.PER_CLASS)
+class CalibrateCommandTest {
+  private static final Path MIXTRAL = CommandLineRun.example("tiny-mixtral");
+  private static final Path MISTRAL = CommandLineRun.example("tiny-mistral");
+
+  private Path directory;
+  private Path tokens;
+  private Path calibration;
+
+  @BeforeAll
+  void calibrates(@TempDir Path temporary) throws IOException {
+    directory = temporary;
+    tokens = directory.resolve("tokens");
+    Random random = new Random(1);
+    String ids =
+        random.ints(200, 3, 1000).mapToObj(String::valueOf).collect(Collectors.joining(" "));
+    Files.writeString(tokens, ids);
+    calibration = directory.resolve("c");
+    CommandLineRun run = calibrate(MIXTRAL, calibration);
+    assertEquals(0, run.exitCode(), run.err());
+    assertTrue(run.err().contains("tokens an expert saw"), run.err());
+  }
+
+  private CommandLineRun calibrate(Path checkpoint, Path out, Object... more) {
+    Object[] start = {
+      "calibrate", checkpoint, "--tokens", tokens, "--windows", 3, "--window", 64, "-o", out
+    };
+    Object[] all = new Object[start.length + more.length];
+    System.arraycopy(start, 0, all, 0, start.length);
+    System.arraycopy(more, 0, all, start.length, more.length);
+    return CommandLineRun.of(all);
+  }
+
+  @ParameterizedTest
+  @ValueSource(longs = {4_600_000, 6_000_000})
+  void thePackFillsItsSizeAndNeverExceedsIt(long size) throws IOException {
+    Path pack = directory.resolve(size + ".bora");
+    Path plan = directory.resolve(size + ".json");
+    CommandLineRun planned =
+        CommandLineRun.of(
+            "plan",
+            MIXTRAL,
+            "--size",
+            size,
+            "--profile",
+            "fast",
+            "--calibration",
+            calibration,
+            "-o",
+            plan);
+    assertEquals(0, planned.exitCode(), planned.err());
+    CommandLineRun converted =
+        CommandLineRun.of(
+            "convert", MIXTRAL, "--plan", plan, "--calibration", calibration, "-o", pack);
+    assertEquals(0, converted.exitCode(), converted.err());
+    JsonNode json = new ObjectMapper().readTree(CommandLineRun.of("inspect", pack, "--json").out());
+    long attached = 0;
+    for (JsonNode attachment : json.path("attachments")) {
+      attached += attachment.path("bytes").longValue();
+    }
+    long used = Files.size(pack) - attached;
+    assertTrue(used <= size && used > 0.97 * size, used + " of " + size);
+    assertNotEquals("null", json.path("provenance").path("calibration").asText());
+    Path again = directory.resolve(size + "-again.bora");
+    CommandLineRun.of(
+        "convert",
+        MIXTRAL,
+        "--plan",
+        plan,
+        "--calibration",
+        calibration,
+        "-o",
+        again,
+        "--threads",
+        1);
+    assertEquals(-1, Files.mismatch(pack, again), "bytes with one thread");
+  }
+
+  @Test
+  void aTooSmallBudgetIsRefusedWithTheSmallest() {
+    CommandLineRun run =
+        CommandLineRun.of(
+            "plan", MIXTRAL, "--bits", 0.5, "--profile", "fast", "--calibration", calibration);
+    assertEquals(3, run.exitCode());
+    assertTrue(run.err().contains("expected at least"), run.err());
+  }
+
+  @Test
+  void aPlanByWeightsAloneSaysSo() {
+    Path plan = directory.resolve("alone.json");
+    CommandLineRun run =
+        CommandLineRun.of("plan", MISTRAL, "--bits", 5, "--profile", "fast", "-o", plan);
+    assertEquals(0, run.exitCode(), run.err());
+    assertTrue(run.err().contains("no --calibration"), run.err());
+  }
+
+  @Test
+  void refusesACalibrationOfAnotherCheckpoint() {
+    CommandLineRun run =
+        CommandLineRun.of(
+            "convert",
+            MISTRAL,
+            "--policy",
+            "q4",
+            "--calibration",
+            calibration,
+            "-o",
+            directory.resolve("no.bora"));
+    assertEquals(3, run.exitCode());
+    assertTrue(run.err().contains("another checkpoint"), run.err());
+    assertFalse(Files.exists(directory.resolve("no.bora")));
+  }
+
+  @Test
+  void refusesATextThatIsTooShort() throws IOException {
+    Path brief = directory.resolve("brief");
+    Files.writeString(brief, "1 2 3");
+    CommandLineRun run =
+        CommandLineRun.of("calibrate", MIXTRAL, "--tokens", brief, "-o", directory.resolve("no"));
+    assertEquals(3, run.exitCode());
+    assertTrue(run.err().contains("too short"), run.err());
+  }
+
+  @Test
+  void poorCoverageFailsWhereItIsAskedFor() {
+    CommandLineRun run =
+        calibrate(
+            MIXTRAL, directory.resolve("gate"), "--sensitivity-windows", 0, "--min-tokens", 1000);
+    assertEquals(3, run.exitCode());
+    assertTrue(run.err().contains("expert 0: expected at least 1000 tokens"), run.err());
+  }
+}

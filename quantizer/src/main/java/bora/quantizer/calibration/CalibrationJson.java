@@ -1,0 +1,145 @@
+package bora.quantizer.calibration;
+
+import bora.formats.CorruptFileException;
+import bora.formats.json.JsonFields;
+import bora.formats.json.ModelConfigJson;
+import bora.formats.json.StrictJson;
+import bora.formats.model.TensorKey;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.SequencedMap;
+
+/** The manifest of a calibration file. */
+final class CalibrationJson {
+  static final int VERSION = 1;
+
+  private CalibrationJson() {}
+
+  static byte[] write(
+      CalibrationSource source,
+      List<MomentsEntry> moments,
+      List<ExpertCoverage> coverage,
+      List<GroupSensitivity> sensitivities) {
+    ObjectNode root = StrictJson.newObject();
+    root.put("version", VERSION);
+    root.put("checkpoint", source.checkpoint());
+    root.put("text", source.textSha256());
+    root.put("windows", source.windows());
+    root.put("windowTokens", source.windowTokens());
+    root.put("sensitivityWindows", source.sensitivityWindows());
+    root.put("kernels", source.kernels());
+    var experts = root.putArray("experts");
+    for (ExpertCoverage expert : coverage) {
+      experts
+          .addObject()
+          .put("layer", expert.layer())
+          .put("expert", expert.expert())
+          .put("tokens", expert.tokens())
+          .put("mass", expert.mass());
+    }
+    var groups = root.putArray("sensitivities");
+    for (GroupSensitivity group : sensitivities) {
+      ObjectNode node = groups.addObject();
+      node.put("name", group.name()).put("divergence", group.divergence());
+      var losses = node.putArray("losses");
+      group
+          .losses()
+          .forEach(
+              (key, loss) -> {
+                ObjectNode tensor = losses.addObject();
+                ModelConfigJson.putKey(tensor, key);
+                tensor.put("loss", loss);
+              });
+    }
+    var entries = root.putArray("moments");
+    for (MomentsEntry entry : moments) {
+      ObjectNode node = entries.addObject();
+      ModelConfigJson.putKey(node, entry.reader());
+      node.put("columns", entry.columns())
+          .put("rows", entry.rows())
+          .put("offset", entry.offsetBytes())
+          .put("bytes", entry.lengthBytes())
+          .put("crc32c", entry.crc32c());
+    }
+    return StrictJson.toBytes(root);
+  }
+
+  static CalibrationSource source(JsonFields root) throws CorruptFileException {
+    return new CalibrationSource(
+        root.text("checkpoint"),
+        root.text("text"),
+        root.smallInteger("windows"),
+        root.smallInteger("windowTokens"),
+        root.smallInteger("sensitivityWindows"),
+        root.text("kernels"));
+  }
+
+  static List<ExpertCoverage> coverage(JsonFields root) throws CorruptFileException {
+    List<ExpertCoverage> coverage = new ArrayList<>();
+    for (JsonFields node : root.objects("experts")) {
+      coverage.add(
+          new ExpertCoverage(
+              node.smallInteger("layer"),
+              node.smallInteger("expert"),
+              node.integer("tokens"),
+              finite(node, "mass")));
+      node.refuseOthers();
+    }
+    return coverage;
+  }
+
+  static List<GroupSensitivity> sensitivities(JsonFields root) throws CorruptFileException {
+    List<GroupSensitivity> groups = new ArrayList<>();
+    for (JsonFields node : root.objects("sensitivities")) {
+      SequencedMap<TensorKey, Double> losses = new LinkedHashMap<>();
+      for (JsonFields tensor : node.objects("losses")) {
+        losses.put(ModelConfigJson.readKey(tensor), finite(tensor, "loss"));
+        tensor.refuseOthers();
+      }
+      groups.add(new GroupSensitivity(node.text("name"), finite(node, "divergence"), losses));
+      node.refuseOthers();
+    }
+    return groups;
+  }
+
+  private static double finite(JsonFields node, String key) throws CorruptFileException {
+    double value = node.number(key);
+    if (!Double.isFinite(value) || value < 0) {
+      throw node.wrong(key, "a finite number that is not negative", value);
+    }
+    return value;
+  }
+
+  static SequencedMap<TensorKey, MomentsEntry> moments(JsonFields root, long endBytes)
+      throws CorruptFileException {
+    SequencedMap<TensorKey, MomentsEntry> entries = new LinkedHashMap<>();
+    long expectedOffset = CalibrationFormat.MAGIC.length;
+    for (JsonFields node : root.objects("moments")) {
+      TensorKey reader = ModelConfigJson.readKey(node);
+      int columns = node.smallInteger("columns");
+      MomentsEntry entry =
+          new MomentsEntry(
+              reader,
+              columns,
+              node.integer("rows"),
+              node.integer("offset"),
+              node.integer("bytes"),
+              node.smallInteger("crc32c"));
+      node.refuseOthers();
+      if (columns < 1 || entry.lengthBytes() != MomentsEntry.bytesOf(columns)) {
+        throw node.wrong("bytes", "those of " + columns + " columns", entry.lengthBytes());
+      }
+      if (entry.offsetBytes() != expectedOffset) {
+        throw node.wrong("offset", Long.toString(expectedOffset), entry.offsetBytes());
+      }
+      expectedOffset = Math.addExact(expectedOffset, entry.lengthBytes());
+      entries.put(reader, entry);
+    }
+    if (expectedOffset != endBytes) {
+      throw root.wrong("moments", "to end at " + endBytes, expectedOffset);
+    }
+    return entries;
+  }
+}

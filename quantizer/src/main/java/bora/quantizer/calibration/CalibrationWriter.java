@@ -1,0 +1,139 @@
+package bora.quantizer.calibration;
+
+import bora.formats.CorruptFileException;
+import bora.formats.encoding.LittleEndian;
+import bora.formats.model.TensorKey;
+import java.io.IOException;
+import java.lang.foreign.MemorySegment;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.nio.file.StandardOpenOption;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Optional;
+import java.util.SequencedMap;
+import java.util.zip.CRC32C;
+
+/**
+ * Writes a calibration beside its final name and renames it when it is whole. What was written can
+ * be read back at once, so that only one layer's moments need be in memory.
+ */
+public final class CalibrationWriter implements MomentsSource, AutoCloseable {
+  private static final int CHUNK_BYTES = 1 << 20;
+
+  private final Path out;
+  private final Path partial;
+  private final FileChannel channel;
+  private final SequencedMap<TensorKey, MomentsEntry> entries = new LinkedHashMap<>();
+  private long endBytes;
+  private boolean finished;
+
+  private CalibrationWriter(Path out, Path partial, FileChannel channel) {
+    this.out = out;
+    this.partial = partial;
+    this.channel = channel;
+  }
+
+  /** Opens {@code <out>.partial}. */
+  public static CalibrationWriter create(Path out) throws IOException {
+    Path partial = out.resolveSibling(out.getFileName() + ".partial");
+    FileChannel channel =
+        FileChannel.open(
+            partial,
+            StandardOpenOption.CREATE,
+            StandardOpenOption.TRUNCATE_EXISTING,
+            StandardOpenOption.READ,
+            StandardOpenOption.WRITE);
+    CalibrationWriter writer = new CalibrationWriter(out, partial, channel);
+    writer.append(ByteBuffer.wrap(CalibrationFormat.MAGIC));
+    return writer;
+  }
+
+  /**
+   * Appends the moments of one input, rounded to float32.
+   *
+   * @throws IOException also when a moment is not finite, naming the tensor
+   */
+  public void add(TensorKey reader, SecondMoments moments) throws IOException {
+    long offsetBytes = endBytes;
+    CRC32C crc = new CRC32C();
+    byte[] chunk = new byte[CHUNK_BYTES];
+    MemorySegment view = MemorySegment.ofArray(chunk);
+    int filled = 0;
+    for (double[][] block : moments.blocks()) {
+      for (double[] row : block) {
+        for (double value : row) {
+          if (!Float.isFinite((float) value)) {
+            throw new IOException(
+                reader + ": a second moment of its input is " + value + ": expected finite values");
+          }
+          view.set(LittleEndian.FLOAT, filled, (float) value);
+          filled += Float.BYTES;
+          if (filled == CHUNK_BYTES) {
+            crc.update(chunk, 0, filled);
+            append(ByteBuffer.wrap(chunk, 0, filled));
+            filled = 0;
+          }
+        }
+      }
+    }
+    crc.update(chunk, 0, filled);
+    append(ByteBuffer.wrap(chunk, 0, filled));
+    entries.put(
+        reader,
+        new MomentsEntry(
+            reader,
+            moments.columns(),
+            moments.rows(),
+            offsetBytes,
+            endBytes - offsetBytes,
+            (int) crc.getValue()));
+  }
+
+  private void append(ByteBuffer bytes) throws IOException {
+    while (bytes.hasRemaining()) {
+      endBytes += channel.write(bytes, endBytes);
+    }
+  }
+
+  @Override
+  public Optional<SecondMoments> moments(TensorKey reader) throws IOException {
+    MomentsEntry entry = entries.get(reader);
+    if (entry == null) {
+      return Optional.empty();
+    }
+    ByteBuffer bytes = ByteBuffer.allocateDirect(Math.toIntExact(entry.lengthBytes()));
+    while (bytes.hasRemaining()) {
+      if (channel.read(bytes, entry.offsetBytes() + bytes.position()) < 0) {
+        throw new CorruptFileException(partial, "shorter than was written");
+      }
+    }
+    return Optional.of(entry.read(partial, MemorySegment.ofBuffer(bytes.flip())));
+  }
+
+  /** Writes the manifest, syncs and renames. */
+  public void finish(
+      CalibrationSource source, List<ExpertCoverage> coverage, List<GroupSensitivity> sensitivities)
+      throws IOException {
+    byte[] manifest =
+        CalibrationJson.write(source, List.copyOf(entries.values()), coverage, sensitivities);
+    long offsetBytes = endBytes;
+    append(ByteBuffer.wrap(manifest));
+    append(ByteBuffer.wrap(CalibrationFormat.footer(offsetBytes, manifest)));
+    channel.force(true);
+    Files.move(partial, out, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+    finished = true;
+  }
+
+  /** Removes what was written unless it was finished. */
+  @Override
+  public void close() throws IOException {
+    channel.close();
+    if (!finished) {
+      Files.deleteIfExists(partial);
+    }
+  }
+}

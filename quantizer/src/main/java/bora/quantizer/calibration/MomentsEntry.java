@@ -1,0 +1,60 @@
+package bora.quantizer.calibration;
+
+import bora.formats.CorruptFileException;
+import bora.formats.encoding.LittleEndian;
+import bora.formats.model.TensorKey;
+import java.lang.foreign.MemorySegment;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.zip.CRC32C;
+
+/** Where the moments of one input stand: float32 lower triangles, row by row, block by block. */
+record MomentsEntry(
+    TensorKey reader, int columns, long rows, long offsetBytes, long lengthBytes, int crc32c) {
+
+  /** Bytes of the moments of an input. */
+  static long bytesOf(int columns) {
+    int blockColumns = SecondMoments.blockColumns(columns);
+    long values = 0;
+    for (int first = 0; first < columns; first += blockColumns) {
+      long width = Math.min(blockColumns, columns - first);
+      values += width * (width + 1) / 2;
+    }
+    return Math.multiplyExact(values, (long) Float.BYTES);
+  }
+
+  /**
+   * @param bytes the entry's
+   * @throws CorruptFileException when they are not those that were written
+   */
+  SecondMoments read(Path file, MemorySegment bytes) throws CorruptFileException {
+    CRC32C crc = new CRC32C();
+    crc.update(bytes.asByteBuffer());
+    if ((int) crc.getValue() != crc32c) {
+      throw new CorruptFileException(
+          file,
+          "moments of "
+              + reader
+              + ": checksum: expected "
+              + crc32c
+              + ", found "
+              + (int) crc.getValue());
+    }
+    int blockColumns = SecondMoments.blockColumns(columns);
+    List<double[][]> blocks = new ArrayList<>();
+    long position = 0;
+    for (int first = 0; first < columns; first += blockColumns) {
+      double[][] block = new double[Math.min(blockColumns, columns - first)][];
+      for (int i = 0; i < block.length; i++) {
+        block[i] = new double[i + 1];
+        for (int j = 0; j <= i; j++) {
+          block[i][j] = bytes.get(LittleEndian.FLOAT, position);
+          position += Float.BYTES;
+        }
+      }
+      blocks.add(block);
+    }
+    return new SecondMoments(rows, blocks);
+  }
+}

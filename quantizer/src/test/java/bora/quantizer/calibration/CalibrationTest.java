@@ -1,0 +1,140 @@
+package bora.quantizer.calibration;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import bora.formats.CorruptFileException;
+import bora.formats.MismatchedArtifactException;
+import bora.formats.model.Architecture;
+import bora.formats.model.ModelConfig;
+import bora.formats.model.TensorKey;
+import bora.formats.model.TensorRole;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.OptionalInt;
+import java.util.SequencedMap;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+class CalibrationTest {
+  private static final ModelConfig CONFIG =
+      new ModelConfig(
+          Architecture.MISTRAL,
+          8,
+          4,
+          6,
+          1,
+          2,
+          1,
+          2,
+          1,
+          1,
+          1e-5,
+          10_000,
+          OptionalInt.empty(),
+          64,
+          false,
+          OptionalInt.empty(),
+          List.of());
+  private static final TensorKey QUERY = TensorKey.ofLayer(0, TensorRole.QUERY);
+  private static final CalibrationSource SOURCE =
+      new CalibrationSource("ab".repeat(32), "cd".repeat(32), 3, 16, 1, "float32");
+
+  @TempDir private Path directory;
+
+  private static SecondMoments moments(double value) {
+    double[][] block = new double[4][];
+    for (int i = 0; i < 4; i++) {
+      block[i] = new double[i + 1];
+      Arrays.fill(block[i], value + i);
+    }
+    return new SecondMoments(45, List.<double[][]>of(block));
+  }
+
+  private Path write() throws IOException {
+    Path file = directory.resolve("c");
+    SequencedMap<TensorKey, Double> losses = new LinkedHashMap<>();
+    losses.put(QUERY, 2.5);
+    try (CalibrationWriter writer = CalibrationWriter.create(file)) {
+      writer.add(QUERY, moments(1));
+      assertArrayEquals(
+          moments(1).diagonal(), writer.moments(QUERY).orElseThrow().diagonal(), "read back");
+      writer.finish(
+          SOURCE,
+          List.of(new ExpertCoverage(0, 0, 45, 45.0)),
+          List.of(new GroupSensitivity("layer 0 q", 0.125, losses)));
+    }
+    return file;
+  }
+
+  @Test
+  void givesBackWhatWasWritten() throws IOException {
+    try (Calibration read = Calibration.open(write(), CONFIG, SOURCE.checkpoint())) {
+      assertEquals(SOURCE, read.source());
+      assertEquals(45, read.coverage().getFirst().tokens());
+      assertEquals(0.125, read.sensitivities().getFirst().divergence());
+      assertEquals(2.5, read.sensitivities().getFirst().losses().get(QUERY));
+      SecondMoments seen = read.moments(QUERY).orElseThrow();
+      assertEquals(45, seen.rows());
+      assertArrayEquals(new double[] {1, 2, 3, 4}, seen.diagonal());
+      assertTrue(read.moments(TensorKey.ofModel(TensorRole.LM_HEAD)).isEmpty());
+    }
+  }
+
+  @Test
+  void refusesAnotherCheckpoint() throws IOException {
+    Path file = write();
+    assertThrows(
+        MismatchedArtifactException.class, () -> Calibration.open(file, CONFIG, "ef".repeat(32)));
+  }
+
+  @Test
+  void findsDamageAtEveryByte() throws IOException {
+    byte[] whole = Files.readAllBytes(write());
+    Path damaged = directory.resolve("damaged");
+    for (int at = 0; at < whole.length; at++) {
+      byte[] bytes = whole.clone();
+      bytes[at] ^= 4;
+      Files.write(damaged, bytes);
+      assertThrows(
+          IOException.class,
+          () -> {
+            try (Calibration read = Calibration.open(damaged, CONFIG, SOURCE.checkpoint())) {
+              read.moments(QUERY);
+            }
+          },
+          "byte " + at);
+    }
+  }
+
+  @Test
+  void refusesMomentsThatAreNoNumbersAndLeavesNothing() throws IOException {
+    Path file = directory.resolve("nan");
+    try (CalibrationWriter writer = CalibrationWriter.create(file)) {
+      assertThrows(IOException.class, () -> writer.add(QUERY, moments(Double.NaN)));
+    }
+    assertFalse(Files.exists(file));
+    assertEquals(0, directory.toFile().list().length);
+  }
+
+  @Test
+  void saysThatAFileIsNoCalibration() throws IOException {
+    Path file = Files.writeString(directory.resolve("text"), "no calibration");
+    assertThrows(
+        CorruptFileException.class, () -> Calibration.open(file, CONFIG, SOURCE.checkpoint()));
+  }
+
+  @Test
+  void scalingMomentsScalesBothSides() {
+    SecondMoments scaled = moments(1).scaled(new int[] {1, 0, -1, 2});
+    assertArrayEquals(new double[] {0.25, 2, 12, 0.25}, scaled.diagonal());
+    assertEquals(4 * 0.5 * 0.25, scaled.blocks().getFirst()[3][0]);
+  }
+}

@@ -1,0 +1,163 @@
+package bora.runtime;
+
+import bora.formats.model.ModelConfig;
+import bora.formats.model.TensorKey;
+import bora.formats.model.TensorRole;
+import bora.runtime.kernel.Kernels;
+import bora.runtime.kernel.WorkerPool;
+import java.util.Arrays;
+
+/**
+ * What one layer does to a batch of tokens or a single one, with all the memory that takes; one
+ * object serves all layers in turn. The residual stream stays in place, everything else is
+ * overwritten.
+ */
+final class DecoderLayer {
+  private final Kernels kernels;
+  private final WorkerPool pool;
+  private final ModelConfig config;
+  private final KvCache cache;
+  private final RotaryEmbedding rotary;
+  private final MatrixProduct product;
+  private final Attention attention;
+  private final FeedForward feedForward;
+  private final NormRows normRows = new NormRows();
+
+  private final float[] residual;
+  private final float[] normalized;
+  private final float[] queries;
+  private final float[] keys;
+  private final float[] values;
+  private final float[] attended;
+  private final float[] rowWeights;
+
+  /**
+   * @param cachedLayers how many layers the KV cache holds
+   * @param maxTokens the most tokens of one batch
+   */
+  DecoderLayer(
+      Kernels kernels,
+      WorkerPool pool,
+      ModelConfig config,
+      int cachedLayers,
+      int contextTokens,
+      int maxTokens) {
+    this.kernels = kernels;
+    this.pool = pool;
+    this.config = config;
+    cache = new KvCache(config, cachedLayers, contextTokens, maxTokens);
+    rotary = new RotaryEmbedding(kernels, config.headDim(), config.ropeTheta(), maxTokens);
+    product = new MatrixProduct(kernels, pool);
+    attention = new Attention(kernels, pool, config, cache);
+    feedForward = new FeedForward(kernels, pool, config, product, maxTokens);
+    residual = new float[Math.multiplyExact(maxTokens, config.hiddenSize())];
+    normalized = new float[residual.length];
+    queries = new float[Math.multiplyExact(maxTokens, config.queryWidth())];
+    keys = new float[Math.multiplyExact(maxTokens, config.kvWidth())];
+    values = new float[keys.length];
+    attended = new float[queries.length];
+    rowWeights = new float[maxTokens];
+  }
+
+  KvCache cache() {
+    return cache;
+  }
+
+  MatrixProduct product() {
+    return product;
+  }
+
+  /** The residual stream, [tokens, hidden]. */
+  float[] residual() {
+    return residual;
+  }
+
+  /** What the last norm left, [tokens, hidden]. */
+  float[] normalized() {
+    return normalized;
+  }
+
+  void imposeRouting(RoutingSource source) {
+    feedForward.imposeRouting(source);
+  }
+
+  /** Sets the positions of the batch that goes through the layers next. */
+  void setPositions(int firstPosition, int count) {
+    rotary.setPositions(firstPosition, count);
+  }
+
+  /**
+   * Runs a layer over the residual stream of a batch.
+   *
+   * @param cacheLayer where its keys and values go
+   */
+  void runBatch(
+      LayerWeights weights,
+      int layer,
+      int cacheLayer,
+      int firstPosition,
+      int count,
+      ForwardObserver observer,
+      LinearInputObserver inputs) {
+    attend(weights, layer, cacheLayer, firstPosition, count, inputs);
+    normalize(weights.feedForwardNorm(), count);
+    feedForward.addBatch(
+        weights, layer, firstPosition, count, normalized, residual, observer, inputs);
+  }
+
+  /** Runs a layer over the residual stream of a single token. */
+  void runToken(LayerWeights weights, int layer, int position, ForwardObserver observer) {
+    attend(weights, layer, layer, position, 1, LinearInputObserver.NONE);
+    normalize(weights.feedForwardNorm(), 1);
+    feedForward.addToken(weights, layer, position, normalized, residual, observer);
+  }
+
+  private void attend(
+      LayerWeights weights,
+      int layer,
+      int cacheLayer,
+      int firstPosition,
+      int count,
+      LinearInputObserver inputs) {
+    normalize(weights.attentionNorm(), count);
+    Arrays.fill(rowWeights, 0, count, 1);
+    Arrays.fill(rowWeights, 0, Math.clamp(inputs.firstPosition() - firstPosition, 0, count), 0);
+    inputs.inputs(TensorKey.ofLayer(layer, TensorRole.QUERY), count, normalized, 0, rowWeights, 0);
+    product.compute(weights.query(), normalized, 0, count, queries, 0);
+    product.compute(weights.key(), normalized, 0, count, keys, 0);
+    product.compute(weights.value(), normalized, 0, count, values, 0);
+    rotary.rotate(queries, config.headCount(), count);
+    rotary.rotate(keys, config.kvHeadCount(), count);
+    cache.put(cacheLayer, firstPosition, count, keys, values);
+    attention.compute(cacheLayer, firstPosition, count, queries, attended);
+    inputs.inputs(
+        TensorKey.ofLayer(layer, TensorRole.ATTENTION_OUTPUT), count, attended, 0, rowWeights, 0);
+    product.compute(weights.attentionOutput(), attended, 0, count, normalized, 0);
+    kernels.addScaled(1, normalized, 0, residual, 0, count * config.hiddenSize());
+  }
+
+  /** Normalizes the residual stream into {@link #normalized}. */
+  void normalize(float[] weight, int count) {
+    normRows.weight = weight;
+    pool.forEachRange(count, normRows);
+  }
+
+  private final class NormRows implements WorkerPool.RangeTask {
+    private float[] weight;
+
+    @Override
+    public void run(int start, int end) {
+      int width = config.hiddenSize();
+      for (int row = start; row < end; row++) {
+        kernels.rmsNorm(
+            residual,
+            row * width,
+            weight,
+            (float) config.rmsNormEps(),
+            normalized,
+            row * width,
+            width);
+      }
+    }
+  }
+}

@@ -1,0 +1,145 @@
+package bora.runtime;
+
+import bora.formats.encoding.EncodedTensor;
+import bora.formats.encoding.Encoding;
+import bora.formats.encoding.LittleEndian;
+import bora.formats.model.TensorShape;
+import bora.runtime.kernel.Kernels;
+import bora.runtime.kernel.WorkerPool;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
+
+/**
+ * Adds second moments {@code X^T X} of activations. A chunk of rows, transposed, is a matrix like
+ * any other, so its product with itself runs on the kernels of the forward pass: sums of up to 256
+ * rows in float32, added in double precision in the order of the chunks. The result depends on the
+ * rows and the kernels, not on the number of threads.
+ */
+public final class GramProduct {
+  private static final int CHUNK_ROWS = 256;
+  private static final int BLOCK_COLUMNS = 128;
+
+  private final Kernels kernels;
+  private final WorkerPool pool;
+
+  GramProduct(Kernels kernels, WorkerPool pool) {
+    this.kernels = kernels;
+    this.pool = pool;
+  }
+
+  /**
+   * Adds the weighted second moment of some columns: {@code sum[i][j] += sum over r of weight[r]^2
+   * x[r][i] x[r][j]} for {@code j <= i}.
+   *
+   * @param x row r's first column at {@code offset + r * stride}
+   * @param weights of the rows, from {@code weightsOffset}
+   * @param sums row i of the lower triangle, {@code i + 1} values; as many as there are columns
+   */
+  public void add(
+      float[] x,
+      int offset,
+      int stride,
+      int rows,
+      float[] weights,
+      int weightsOffset,
+      double[][] sums) {
+    for (int start = 0; start < rows; start += CHUNK_ROWS) {
+      int count = Math.min(CHUNK_ROWS, rows - start);
+      addChunk(x, offset + start * stride, stride, count, weights, weightsOffset + start, sums);
+    }
+  }
+
+  private void addChunk(
+      float[] x,
+      int offset,
+      int stride,
+      int rows,
+      float[] weights,
+      int weightsOffset,
+      double[][] sums) {
+    int columns = sums.length;
+    TensorShape shape = TensorShape.matrix(columns, rows);
+    try (Arena arena = Arena.ofShared()) {
+      MemorySegment bytes =
+          arena.allocate(Encoding.F32.encodedBytes(shape), Encoding.ALIGNMENT_BYTES);
+      float[] transposed = new float[Math.multiplyExact(columns, rows)];
+      pool.forEachRange(
+          Math.ceilDiv(columns, BLOCK_COLUMNS),
+          (first, end) ->
+              transpose(
+                  x,
+                  offset,
+                  stride,
+                  rows,
+                  weights,
+                  weightsOffset,
+                  first * BLOCK_COLUMNS,
+                  Math.min(columns, end * BLOCK_COLUMNS),
+                  transposed,
+                  bytes));
+      EncodedTensor matrix = new EncodedTensor(Encoding.F32, shape, bytes);
+      // Block b of a triangle has work b: pairs of a short and a long one split evenly.
+      int blocks = Math.ceilDiv(columns, BLOCK_COLUMNS);
+      pool.forEachRange(
+          Math.ceilDiv(blocks, 2),
+          (first, end) -> {
+            float[] products = new float[Math.multiplyExact(BLOCK_COLUMNS, columns)];
+            for (int block = first; block < end; block++) {
+              addBlock(matrix, transposed, block, products, sums);
+              if (blocks - 1 - block != block) {
+                addBlock(matrix, transposed, blocks - 1 - block, products, sums);
+              }
+            }
+          });
+    }
+  }
+
+  /** Weighs and transposes some columns, row-major and as panels of a matrix. */
+  private static void transpose(
+      float[] x,
+      int offset,
+      int stride,
+      int rows,
+      float[] weights,
+      int weightsOffset,
+      int columnStart,
+      int columnEnd,
+      float[] transposed,
+      MemorySegment panels) {
+    int lanes = Encoding.F32.rowsPerPanel();
+    for (int row = 0; row < rows; row++) {
+      float weight = weights[weightsOffset + row];
+      for (int column = columnStart; column < columnEnd; column++) {
+        float value = weight * x[offset + row * stride + column];
+        transposed[column * rows + row] = value;
+        long index = ((long) (column / lanes) * rows + row) * lanes + column % lanes;
+        panels.set(LittleEndian.FLOAT, index * Float.BYTES, value);
+      }
+    }
+  }
+
+  private void addBlock(
+      EncodedTensor matrix, float[] transposed, int block, float[] products, double[][] sums) {
+    int rows = matrix.shape().columns();
+    int columns = sums.length;
+    int start = block * BLOCK_COLUMNS;
+    int count = Math.min(BLOCK_COLUMNS, columns - start);
+    int panels = Math.ceilDiv(start + count, matrix.encoding().rowsPerPanel());
+    kernels.multiply(
+        matrix, transposed, start * rows, rows, count, products, 0, columns, 0, panels);
+    for (int i = 0; i < count; i++) {
+      double[] sum = sums[start + i];
+      for (int j = 0; j <= start + i; j++) {
+        sum[j] += products[i * columns + j];
+      }
+    }
+  }
+
+  /** An empty sum of second moments of so many columns, for {@link #add}. */
+  public static double[][] newSums(int columns) {
+    double[][] sums = new double[columns][];
+    Arrays.setAll(sums, i -> new double[i + 1]);
+    return sums;
+  }
+}
