@@ -162,7 +162,7 @@ public final class Conversion {
   /** Never more than the heap has room for. */
   private static int workers(int threads) {
     long fitting = Runtime.getRuntime().maxMemory() / HEAP_BYTES_PER_WORKER;
-    return (int) Math.clamp(fitting, 1, threads);
+    return Math.clamp(fitting, 1, threads);
   }
 
   private PackWriter open(Path out, PackLayout layout, Leftover leftover) throws IOException {

@@ -136,9 +136,18 @@ public final class ChatTemplate {
     }
     if (!result.getErrors().isEmpty()) {
       TemplateError error = result.getErrors().getFirst();
-      throw new TemplateException(file, error.getMessage() + " (line " + error.getLineno() + ")");
+      throw new TemplateException(file, reason(error) + " (line " + error.getLineno() + ")");
     }
     return result.getOutput();
+  }
+
+  /** The innermost cause: what a template raises stands there. */
+  private static String reason(TemplateError error) {
+    Throwable cause = error.getException();
+    while (cause != null && cause.getCause() != null) {
+      cause = cause.getCause();
+    }
+    return cause == null || cause.getMessage() == null ? error.getMessage() : cause.getMessage();
   }
 
   /** A complaint about what the template made, to be thrown by the caller. */
