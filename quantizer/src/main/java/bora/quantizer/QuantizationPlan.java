@@ -1,5 +1,6 @@
 package bora.quantizer;
 
+import bora.formats.Sha256;
 import bora.formats.encoding.Encoding;
 import bora.formats.model.ModelConfig;
 import bora.formats.model.TensorKey;
@@ -8,10 +9,7 @@ import bora.formats.pack.PackLayout;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
-import java.util.HexFormat;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.SequencedMap;
@@ -66,12 +64,7 @@ public record QuantizationPlan(
 
   /** SHA-256 of the plan's JSON without white space, 64 hexadecimal digits. */
   public String sha256() {
-    try {
-      MessageDigest digest = MessageDigest.getInstance("SHA-256");
-      return HexFormat.of().formatHex(digest.digest(PlanJson.toBytes(this)));
-    } catch (NoSuchAlgorithmException e) {
-      throw new IllegalStateException("every JDK has SHA-256", e);
-    }
+    return Sha256.of(PlanJson.toBytes(this));
   }
 
   /** The encoding of each tensor, in canonical order. */
