@@ -9,6 +9,9 @@ module bora.converter {
   requires org.jline.reader;
   requires org.jline.terminal;
 
+  // JLine looks up sun.misc.Signal by name: without it Ctrl-C would end chat instead of an answer.
+  requires jdk.unsupported;
+
   // jinjava's jar has no descriptor that could name what it needs.
   requires jinjava;
   requires com.fasterxml.jackson.dataformat.yaml;

@@ -86,8 +86,21 @@ final class ChatCommand implements Callable<Integer> {
       if (message.startsWith("/")) {
         execute(message.strip(), conversation);
       } else if (!message.isBlank()) {
-        answer(input, conversation, message);
+        answerOrRefuse(input, conversation, message);
       }
+    }
+  }
+
+  /** A message that cannot be answered ends a script, and no conversation of a person. */
+  private void answerOrRefuse(ChatInput input, Conversation conversation, String message)
+      throws TemplateException {
+    try {
+      answer(input, conversation, message);
+    } catch (TemplateException e) {
+      if (!input.isInteractive()) {
+        throw e;
+      }
+      spec.commandLine().getErr().println(e.getMessage() + "; /reset begins anew");
     }
   }
 

@@ -44,6 +44,9 @@ abstract sealed class ChatInput implements AutoCloseable {
 
   abstract Optional<String> line(String prompt) throws IOException;
 
+  /** Whether a person types, who can mend what is refused. */
+  abstract boolean isInteractive();
+
   /** Lets Ctrl-C call this instead of ending the process, where that can be told apart. */
   abstract void onInterrupt(Runnable action);
 
@@ -74,6 +77,11 @@ abstract sealed class ChatInput implements AutoCloseable {
     }
 
     @Override
+    boolean isInteractive() {
+      return true;
+    }
+
+    @Override
     void onInterrupt(Runnable action) {
       terminal.handle(Terminal.Signal.INT, signal -> action.run());
     }
@@ -99,6 +107,11 @@ abstract sealed class ChatInput implements AutoCloseable {
         throw new CorruptFileException(
             Path.of("standard input"), "no valid UTF-8; convert the text to UTF-8", e);
       }
+    }
+
+    @Override
+    boolean isInteractive() {
+      return false;
     }
 
     @Override

@@ -36,7 +36,8 @@ import picocli.CommandLine.Parameters;
       "",
       "Greedy unless a temperature is given. A text is continued with text, a list",
       "of ids with ids. Ends at the model's end-of-sequence token, before a stop",
-      "string, or after -n tokens; Ctrl-C ends it earlier.",
+      "string, after -n tokens, or where the model's context is full; Ctrl-C ends it",
+      "earlier.",
       ""
     },
     mixinStandardHelpOptions = true)
@@ -127,20 +128,24 @@ final class GenerateCommand implements Callable<Integer> {
 
   private void continueTokens(PackReader pack, Model model, Sampling sampling) throws IOException {
     PrintWriter out = spec.commandLine().getOut();
-    Session session = newSession(pack, model, prompt.tokens);
+    int most = mostTokens(prompt.tokens, pack);
+    Session session = newSession(model, prompt.tokens, most);
     Generator generator = new Generator(model, session, sampling);
     GenerationRate rate = new GenerationRate();
     try (Interruption interruption = new Interruption()) {
       int[] tokens =
           generator.generate(
               prompt.tokens,
-              count,
+              most,
               token -> {
                 rate.token();
                 show(out, token + " ");
                 return !interruption.requested();
               });
       finish(document(prompt.tokens, tokens, rate), model, rate);
+      boolean limited =
+          tokens.length == most && !pack.config().eosTokenIds().contains(tokens[most - 1]);
+      reportContext(limited && most < count, pack);
     }
   }
 
@@ -149,14 +154,15 @@ final class GenerateCommand implements Callable<Integer> {
     PrintWriter out = spec.commandLine().getOut();
     int[] tokens = tokenizer.encodePrompt(promptText());
     Prompts.requireVocabulary(tokens, tokenizer, pack);
-    Session session = newSession(pack, model, tokens);
+    int most = mostTokens(tokens, pack);
+    Session session = newSession(model, tokens, most);
     TextGenerator generator = new TextGenerator(model, session, tokenizer, sampling, stops);
     GenerationRate rate = new GenerationRate();
     try (Interruption interruption = new Interruption()) {
       Completion completion =
           generator.generate(
               tokens,
-              count,
+              most,
               text -> {
                 rate.token();
                 show(out, text);
@@ -164,8 +170,10 @@ final class GenerateCommand implements Callable<Integer> {
               });
       ObjectNode document = document(tokens, completion.tokens(), rate);
       document.put("text", completion.text());
-      document.put("ending", Prompts.nameOf(completion.ending()));
+      boolean contextFull = most < count && completion.ending() == Completion.Ending.TOKEN_LIMIT;
+      document.put("ending", contextFull ? "contextLimit" : Prompts.nameOf(completion.ending()));
       finish(document, model, rate);
+      reportContext(contextFull, pack);
     }
   }
 
@@ -173,20 +181,27 @@ final class GenerateCommand implements Callable<Integer> {
     return prompt.text != null ? prompt.text : Prompts.read(prompt.file);
   }
 
-  private Session newSession(PackReader pack, Model model, int[] tokens) throws IOException {
+  /** As many as asked for, and as the context holds: the last token is never run. */
+  private int mostTokens(int[] tokens, PackReader pack) throws IOException {
     Prompts.requireContext(tokens.length, pack);
-    long context = (long) tokens.length + count;
-    int most = pack.config().maxPositionEmbeddings();
-    Usage.require(
-        spec,
-        context <= most,
-        "prompt and -n: expected at most the model's context of "
-            + most
-            + " tokens, found "
-            + tokens.length
-            + " and "
-            + count);
-    return model.newSession(Math.toIntExact(context));
+    return Math.min(count, pack.config().maxPositionEmbeddings() - tokens.length + 1);
+  }
+
+  private static Session newSession(Model model, int[] tokens, int most) {
+    return model.newSession(tokens.length + most - 1);
+  }
+
+  private void reportContext(boolean full, PackReader pack) {
+    if (full) {
+      spec.commandLine()
+          .getErr()
+          .println(
+              "ended before -n "
+                  + count
+                  + ": the model's context of "
+                  + pack.config().maxPositionEmbeddings()
+                  + " tokens is full");
+    }
   }
 
   private void show(PrintWriter out, String text) {

@@ -166,6 +166,16 @@ final class TextCommandsTest {
   }
 
   @Test
+  void endsWhereTheContextIsFull() throws IOException {
+    int promptTokens = 4093;
+    String prompt = "440" + ",13".repeat(promptTokens - 1);
+    CommandLineRun run =
+        CommandLineRun.of("generate", pack, "--tokens", prompt, "-n", 100, "--json");
+    assertEquals(4096 - promptTokens + 1, json(run).get("tokens").size(), run.err());
+    assertTrue(run.err().contains("context of 4096 tokens is full"), run.err());
+  }
+
+  @Test
   void showsIdsAndPieces() throws IOException {
     Path example = CommandLineRun.example("tiny-mixtral");
     CommandLineRun run = CommandLineRun.of("tokenize", example, "--text", "Hello\n");
@@ -192,8 +202,6 @@ final class TextCommandsTest {
         Arguments.of(3, "found none", new Object[] {"generate", pack, "--prompt-file", empty}),
         Arguments.of(3, "context of 4096", new Object[] {"generate", pack, "--prompt-file", huge}),
         Arguments.of(2, "empty", new Object[] {"generate", pack, "--prompt", ""}),
-        Arguments.of(
-            2, "context of 4096", new Object[] {"generate", pack, "--prompt", "x", "-n", 4096}),
         Arguments.of(
             2, "--temperature", new Object[] {"generate", pack, "--prompt", "x", "--top-k", 5}),
         Arguments.of(3, "no tokenizer", new Object[] {"tokenize", directory, "--text", "x"}),
