@@ -122,8 +122,7 @@ def read_tokens(args, tokenizer):
     if args.tokens is not None:
         text = args.tokens.read_text().strip()
         return json.loads(text) if text.startswith("[") else [int(word) for word in text.replace(",", " ").split()]
-    tokens = tokenizer(args.text.read_text(encoding="utf-8"), add_special_tokens=False)["input_ids"]
-    return ([tokenizer.bos_token_id] if tokenizer.bos_token_id is not None else []) + tokens
+    return tokenizer(args.text.read_text(encoding="utf-8"), add_special_tokens=False)["input_ids"]
 
 
 def main():

@@ -12,6 +12,7 @@ import bora.runtime.TokenSampler;
 import bora.verifier.ComputedReference;
 import bora.verifier.ConversionCheck;
 import bora.verifier.ConversionResult;
+import bora.verifier.ExpertReplacement;
 import bora.verifier.Gate;
 import bora.verifier.KernelCheck;
 import bora.verifier.Reference;
@@ -51,6 +52,7 @@ public final class Build {
    * Holds a pack, whose integrity the caller has checked, against a reference.
    *
    * @param gate empty for the default of the pack's encodings
+   * @param replacement tells what each expert costs; empty to leave that
    * @param positions hears the positions run
    */
   public static VerificationReport verify(
@@ -58,6 +60,7 @@ public final class Build {
       Model model,
       Reference reference,
       Optional<Path> gate,
+      Optional<ExpertReplacement> replacement,
       ProgressListener positions)
       throws IOException {
     Gate limits = gate.isPresent() ? Gate.read(gate.get()) : Gate.defaultFor(pack);
@@ -66,6 +69,7 @@ public final class Build {
         reference,
         limits,
         VerificationOptions.defaults(),
+        replacement,
         positions);
   }
 

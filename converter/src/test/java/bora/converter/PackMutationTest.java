@@ -205,7 +205,13 @@ final class PackMutationTest {
                 1,
                 ProgressListener.NONE)) {
           VerificationReport report =
-              Build.verify(pack, model, reference, Optional.empty(), ProgressListener.NONE);
+              Build.verify(
+                  pack,
+                  model,
+                  reference,
+                  Optional.empty(),
+                  Optional.empty(),
+                  ProgressListener.NONE);
           assertEquals(
               Verdict.PASS, report.verdict(), () -> Arrays.toString(window) + report.metrics());
         }

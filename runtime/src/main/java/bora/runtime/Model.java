@@ -20,10 +20,8 @@ public final class Model implements AutoCloseable {
   private final Object turn = new Object();
   private boolean closed;
 
-  /**
-   * @param tensors gives every tensor of {@link ModelConfig#tensors()}, matrices in native memory
-   */
-  Model(ModelConfig config, Function<TensorKey, EncodedTensor> tensors, RuntimeOptions options) {
+  private Model(
+      ModelConfig config, Function<TensorKey, EncodedTensor> tensors, RuntimeOptions options) {
     this.config = config;
     this.weights = ModelWeights.of(config, tensors);
     this.kernels = kernels(options);
@@ -51,6 +49,18 @@ public final class Model implements AutoCloseable {
    */
   public static Model open(PackReader pack, RuntimeOptions options) {
     return new Model(pack.config(), pack::tensor, options);
+  }
+
+  /**
+   * Opens a model over tensors from anywhere.
+   *
+   * @param tensors gives every tensor of {@link ModelConfig#tensors()}, matrices in native memory,
+   *     which stays the caller's and outlives the model
+   * @throws UnsupportedOperationException when vector kernels are asked for and cannot run here
+   */
+  public static Model of(
+      ModelConfig config, Function<TensorKey, EncodedTensor> tensors, RuntimeOptions options) {
+    return new Model(config, tensors, options);
   }
 
   public ModelConfig config() {

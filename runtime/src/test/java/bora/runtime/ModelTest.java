@@ -62,7 +62,7 @@ final class ModelTest {
         assertThrows(
             IllegalArgumentException.class,
             () ->
-                new Model(
+                Model.of(
                     RANDOM.config(),
                     k -> k.equals(key) ? wrong : RANDOM.tensors().get(k),
                     RuntimeOptions.defaults()));

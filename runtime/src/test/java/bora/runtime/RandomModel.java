@@ -88,7 +88,7 @@ record RandomModel(ModelConfig config, Map<TensorKey, EncodedTensor> tensors) {
   }
 
   Model open(KernelChoice kernels) {
-    return new Model(config, tensors::get, new RuntimeOptions(2, kernels));
+    return Model.of(config, tensors::get, new RuntimeOptions(2, kernels));
   }
 
   /** Tokens from all over the vocabulary. */

@@ -157,7 +157,7 @@ final class RecordedReferenceTest {
       source.readRows(0, source.shape().rows(), values, 0);
       tensors.put(key, EncodedTensors.encode(Encoding.F32, source.shape(), values, new Random(0)));
     }
-    return new Model(checkpoint.config(), tensors::get, new RuntimeOptions(2, kernels));
+    return Model.of(checkpoint.config(), tensors::get, new RuntimeOptions(2, kernels));
   }
 
   private static SafetensorsFile open(Path directory) throws IOException {

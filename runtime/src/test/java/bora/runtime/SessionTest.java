@@ -344,7 +344,7 @@ final class SessionTest {
     float[] expected = null;
     for (int threads = 1; threads <= 5; threads++) {
       RuntimeOptions options = new RuntimeOptions(threads, KernelChoice.SCALAR);
-      try (Model model = new Model(random.config(), random.tensors()::get, options)) {
+      try (Model model = Model.of(random.config(), random.tensors()::get, options)) {
         float[] logits = generate(model.newSession(2 * TOKENS), tokens);
         expected = expected == null ? logits : expected;
         assertArrayEquals(expected, logits);

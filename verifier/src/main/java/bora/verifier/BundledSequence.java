@@ -27,16 +27,30 @@ record BundledSequence(
     PositionValues nll,
     int[] hiddenPositions,
     List<PositionValues> hidden,
-    List<PositionValues> routerLogits) {
+    List<PositionValues> routerLogits)
+    implements ScoredSequence {
   private static final PositionValues NONE = new PositionValues(1, new float[0]);
 
-  /** The tokens and router logits alone. */
-  SequenceOutputs routed() {
+  @Override
+  public SequenceOutputs routed() {
     return new SequenceOutputs(tokens, NONE, List.of(), routerLogits);
   }
 
+  @Override
+  public boolean knowsHidden() {
+    return !hidden.isEmpty();
+  }
+
+  @Override
+  public void compareLayers(SequenceOutputs candidate, LayerComparisons layers) {
+    layers.add(routed(), candidate);
+    if (knowsHidden()) {
+      layers.add(sampled(), sampledOf(candidate));
+    }
+  }
+
   /** The hidden states that were kept, with the router logits of their positions. */
-  SequenceOutputs sampled() {
+  private SequenceOutputs sampled() {
     return new SequenceOutputs(
         gather(tokens, hiddenPositions),
         NONE,
@@ -45,7 +59,7 @@ record BundledSequence(
   }
 
   /** A candidate's hidden states at the same positions. */
-  SequenceOutputs sampledOf(SequenceOutputs candidate) {
+  private SequenceOutputs sampledOf(SequenceOutputs candidate) {
     return new SequenceOutputs(
         gather(tokens, hiddenPositions),
         NONE,
@@ -53,8 +67,8 @@ record BundledSequence(
         List.of());
   }
 
-  /** The logits of every scored position, compared. */
-  List<PositionComparison> compare(SequenceOutputs candidate) {
+  @Override
+  public List<PositionComparison> compare(SequenceOutputs candidate) {
     return IntStream.range(0, positions.length)
         .parallel()
         .mapToObj(

@@ -57,7 +57,7 @@ public final class ConversionCheck {
     }
   }
 
-  private static void requireSameConfig(WeightSource checkpoint, PackReader pack)
+  static void requireSameConfig(WeightSource checkpoint, PackReader pack)
       throws MismatchedArtifactException {
     ObjectNode expected = ModelConfigJson.write(checkpoint.config());
     ObjectNode found = ModelConfigJson.write(pack.config());

@@ -36,37 +36,36 @@ final class ForcedRouting {
    * @return what it made of it by the reference's choices; empty when it was not run
    */
   Optional<SequenceOutputs> add(
-      SequenceOutputs reference,
+      ScoredSequence sequence,
       SequenceOutputs outputs,
       ImposedRouting settled,
-      PositionRange scored,
       List<PositionComparison> compared)
       throws IOException {
+    SequenceOutputs reference = sequence.routed();
     if (positionsLeft <= 0 || reference.routerLogits().isEmpty()) {
       return Optional.empty();
     }
-    addAll(own, scored, compared);
+    addAll(own, sequence, compared);
     if (!hasFlips(reference, outputs, settled)) {
-      addAll(imposed, scored, compared);
-      layers.add(reference, outputs);
+      addAll(imposed, sequence, compared);
+      sequence.compareLayers(outputs, layers);
       return Optional.empty();
     }
     positionsLeft -= reference.tokens().length;
     Set<LayerOutput> wanted =
-        reference.hidden().isEmpty()
-            ? EnumSet.noneOf(LayerOutput.class)
-            : EnumSet.of(LayerOutput.HIDDEN);
+        sequence.knowsHidden() ? EnumSet.of(LayerOutput.HIDDEN) : EnumSet.noneOf(LayerOutput.class);
     ImposedRouting choices = ImposedRouting.of(reference, candidate.config().expertsPerToken());
     SequenceOutputs forced = candidate.prefill(reference.tokens(), wanted, choices);
-    addAll(imposed, scored, LogitComparison.compare(reference, forced, scored));
-    layers.add(reference, forced);
+    addAll(imposed, sequence, sequence.compare(forced));
+    sequence.compareLayers(forced, layers);
     return Optional.of(forced);
   }
 
   private static void addAll(
-      Divergences divergences, PositionRange scored, List<PositionComparison> compared) {
-    for (int i = 0; i < compared.size(); i++) {
-      divergences.add(scored.first() + i, compared.get(i).divergence());
+      Divergences divergences, ScoredSequence sequence, List<PositionComparison> compared) {
+    int[] positions = sequence.positions();
+    for (int i = 0; i < positions.length; i++) {
+      divergences.add(positions[i], compared.get(i).divergence());
     }
   }
 

@@ -2,7 +2,6 @@ package bora.verifier;
 
 import java.util.List;
 import java.util.Map;
-import java.util.stream.IntStream;
 
 /** The metrics of logits, gathered sequence by sequence; see {@code docs/verification.md}. */
 final class LogitComparison {
@@ -19,44 +18,11 @@ final class LogitComparison {
   private int predictions;
   private final Divergences divergences = new Divergences();
 
-  /**
-   * Compares positions, on all processors, and sums them in their order.
-   *
-   * @return each scored position's comparison
-   */
-  List<PositionComparison> add(
-      SequenceOutputs reference, SequenceOutputs candidate, PositionRange scored) {
-    List<PositionComparison> positions = compare(reference, candidate, scored);
-    for (int i = 0; i < positions.size(); i++) {
-      int position = scored.first() + i;
-      add(positions.get(i), position, position + 1 < reference.tokens().length);
-    }
-    return positions;
-  }
-
-  static List<PositionComparison> compare(
-      SequenceOutputs reference, SequenceOutputs candidate, PositionRange scored) {
-    int[] tokens = reference.tokens();
-    return IntStream.range(scored.first(), scored.end())
-        .parallel()
-        .mapToObj(
-            position ->
-                PositionComparison.of(
-                    reference.logits(),
-                    candidate.logits(),
-                    position,
-                    position + 1 < tokens.length ? tokens[position + 1] : -1))
-        .toList();
-  }
-
-  /**
-   * Takes over what was compared elsewhere.
-   *
-   * @param scored the position of each; all have a token after them
-   */
-  void add(List<PositionComparison> compared, int[] scored) {
-    for (int i = 0; i < scored.length; i++) {
-      add(compared.get(i), scored[i], true);
+  /** Adds what was compared at a sequence's scored positions. */
+  void add(ScoredSequence sequence, List<PositionComparison> compared) {
+    int[] positions = sequence.positions();
+    for (int i = 0; i < positions.length; i++) {
+      add(compared.get(i), positions[i], positions[i] + 1 < sequence.tokens().length);
     }
   }
 
@@ -79,6 +45,11 @@ final class LogitComparison {
 
   int positions() {
     return divergences.count();
+  }
+
+  /** The largest error of a logit; 0 where none was compared. */
+  double maxAbs() {
+    return maxAbs;
   }
 
   DivergenceProfile profile() {

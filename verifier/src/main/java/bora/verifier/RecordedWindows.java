@@ -1,6 +1,7 @@
 package bora.verifier;
 
 import bora.formats.CorruptFileException;
+import bora.formats.MismatchedArtifactException;
 import bora.formats.model.ModelConfig;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -24,6 +25,13 @@ public final class RecordedWindows implements Reference {
     this.windows = windows;
     this.nll = nll;
     this.top1 = top1;
+  }
+
+  /** What needs logits cannot be done with these. */
+  MismatchedArtifactException withoutLogits(String purpose) {
+    return new MismatchedArtifactException(
+        tensors.path(),
+        "expected a reference with logits " + purpose + ", found windows without; give another");
   }
 
   /**

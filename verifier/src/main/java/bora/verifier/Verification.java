@@ -4,6 +4,7 @@ import bora.formats.MismatchedArtifactException;
 import bora.formats.ProgressListener;
 import bora.formats.model.ModelConfig;
 import java.io.IOException;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.EnumMap;
 import java.util.EnumSet;
@@ -19,6 +20,9 @@ import java.util.Set;
  * sequence here happens to touch is found there only.
  */
 public final class Verification {
+  /** Experts are replaced on so many positions, the sequence that reaches it included. */
+  private static final int MAX_REPLACED_POSITIONS = 512;
+
   private final Candidate candidate;
   private final Gate gate;
   private final ProgressListener progress;
@@ -29,15 +33,24 @@ public final class Verification {
   private final ForcedRouting forced;
   private final DecodeComparison decode;
   private final Map<Metric, Double> metrics = new EnumMap<>(Metric.class);
+  private final Optional<ExpertReplacement> replacement;
+  private final List<ScoredSequence> replaced = new ArrayList<>();
+  private Optional<GreedyDivergence> greedyDivergence = Optional.empty();
   private boolean layersKnown;
+  private int replacedPositions;
   private int decodeBudget;
   private long nonFinite;
 
   private Verification(
-      Candidate candidate, Gate gate, VerificationOptions options, ProgressListener progress) {
+      Candidate candidate,
+      Gate gate,
+      VerificationOptions options,
+      Optional<ExpertReplacement> replacement,
+      ProgressListener progress) {
     ModelConfig config = candidate.config();
     this.candidate = candidate;
     this.gate = gate;
+    this.replacement = replacement;
     this.progress = progress;
     this.nearTies = new NearTies(candidate, options.nearTieMargin());
     this.layers = new LayerComparisons(config, gate, options.nearTieMargin());
@@ -60,64 +73,79 @@ public final class Verification {
       VerificationOptions options,
       ProgressListener progress)
       throws IOException {
+    return run(candidate, reference, gate, options, Optional.empty(), progress);
+  }
+
+  /**
+   * Verifies, and tells what each expert costs.
+   *
+   * @param replacement of the candidate's experts, on the reference's first sequences; empty to
+   *     leave them
+   * @throws MismatchedArtifactException when experts are to be replaced and the reference has no
+   *     logits, too
+   */
+  public static VerificationReport run(
+      Candidate candidate,
+      Reference reference,
+      Gate gate,
+      VerificationOptions options,
+      Optional<ExpertReplacement> replacement,
+      ProgressListener progress)
+      throws IOException {
     reference.requireModel(candidate.config());
-    Verification verification = new Verification(candidate, gate, options, progress);
+    Verification verification = new Verification(candidate, gate, options, replacement, progress);
     switch (reference) {
       case OutputReference outputs -> verification.compareOutputs(outputs);
       case ReferenceBundle bundle -> verification.compareBundle(bundle);
-      case RecordedWindows recorded -> verification.compareWindows(recorded);
+      case RecordedWindows recorded -> {
+        if (replacement.isPresent()) {
+          throw recorded.withoutLogits("to tell what experts cost");
+        }
+        verification.compareWindows(recorded);
+      }
     }
     return verification.report(reference);
   }
 
   private void compareOutputs(OutputReference reference) throws IOException {
-    reference.forEachSequence(this::compareSequence);
-    Optional<GreedyContinuation> greedy = reference.greedy();
+    reference.forEachSequence(
+        (outputs, scored) -> compareSequence(new FullSequence(outputs, scored)));
+    finish(reference.greedy());
+  }
+
+  private void compareBundle(ReferenceBundle reference) throws IOException {
+    for (BundledSequence sequence : reference.sequences()) {
+      compareSequence(sequence);
+    }
+    finish(reference.greedy());
+  }
+
+  private void compareSequence(ScoredSequence reference) throws IOException {
+    Set<LayerOutput> wanted = routerIfAny();
+    if (reference.knowsHidden()) {
+      wanted.add(LayerOutput.HIDDEN);
+    }
+    NearTies.Settled settled = nearTies.prefill(reference.routed(), wanted);
+    SequenceOutputs prefill = heard(settled.outputs());
+    layersKnown |= reference.knowsHidden() || !reference.routed().routerLogits().isEmpty();
+    List<PositionComparison> compared = reference.compare(prefill);
+    logits.add(reference, compared);
+    reference.compareLayers(prefill, layers);
+    forced.add(reference, prefill, settled.routing(), compared).ifPresent(this::heard);
+    compareDecode(prefill, settled.routing());
+    if (replacement.isPresent() && replacedPositions < MAX_REPLACED_POSITIONS) {
+      replacedPositions += reference.tokens().length;
+      replaced.add(reference);
+    }
+  }
+
+  private void finish(Optional<GreedyContinuation> greedy) throws IOException {
     if (greedy.isPresent()) {
       compareGreedy(greedy.get());
     }
     logits.putMetrics(metrics);
     forced.putMetrics(metrics);
     layers.putMetrics(metrics);
-  }
-
-  private void compareSequence(SequenceOutputs reference, PositionRange scored) throws IOException {
-    Set<LayerOutput> wanted = routerIfAny();
-    if (!reference.hidden().isEmpty()) {
-      wanted.add(LayerOutput.HIDDEN);
-    }
-    NearTies.Settled settled = nearTies.prefill(reference, wanted);
-    SequenceOutputs prefill = heard(settled.outputs());
-    layersKnown |= !reference.hidden().isEmpty() || !reference.routerLogits().isEmpty();
-    List<PositionComparison> compared = logits.add(reference, prefill, scored);
-    layers.add(reference, prefill);
-    forced.add(reference, prefill, settled.routing(), scored, compared).ifPresent(this::heard);
-    compareDecode(prefill, settled.routing());
-  }
-
-  private void compareBundle(ReferenceBundle reference) throws IOException {
-    for (BundledSequence sequence : reference.sequences()) {
-      compareBundled(sequence);
-    }
-    if (reference.greedy().isPresent()) {
-      compareGreedy(reference.greedy().get());
-    }
-    logits.putMetrics(metrics);
-    layers.putMetrics(metrics);
-  }
-
-  private void compareBundled(BundledSequence sequence) throws IOException {
-    Set<LayerOutput> wanted = routerIfAny();
-    if (!sequence.hidden().isEmpty()) {
-      wanted.add(LayerOutput.HIDDEN);
-    }
-    NearTies.Settled settled = nearTies.prefill(sequence.routed(), wanted);
-    SequenceOutputs prefill = heard(settled.outputs());
-    layersKnown |= !sequence.hidden().isEmpty() || !sequence.routerLogits().isEmpty();
-    logits.add(sequence.compare(prefill), sequence.positions());
-    layers.add(sequence.routed(), prefill);
-    layers.add(sequence.sampled(), sequence.sampledOf(prefill));
-    compareDecode(prefill, settled.routing());
   }
 
   private void compareWindows(RecordedWindows reference) throws IOException {
@@ -154,6 +182,23 @@ public final class Verification {
     metrics.put(Metric.GREEDY_MATCHED, (double) (mismatch < 0 ? expected.length : mismatch));
     metrics.put(Metric.GREEDY_LENGTH, (double) expected.length);
     progress.advance(greedy.prompt().length + expected.length);
+    if (mismatch >= 0) {
+      greedyDivergence = Optional.of(explain(greedy, mismatch, found[mismatch]));
+    }
+  }
+
+  /** Runs up to where a continuation parts from the recorded one, for the margin. */
+  private GreedyDivergence explain(GreedyContinuation greedy, int step, int found)
+      throws IOException {
+    int[] tokens = Arrays.copyOf(greedy.prompt(), greedy.prompt().length + step);
+    System.arraycopy(greedy.tokens(), 0, tokens, greedy.prompt().length, step);
+    PositionValues values =
+        heard(candidate.prefill(tokens, EnumSet.noneOf(LayerOutput.class), ImposedRouting.NONE))
+            .logits();
+    int expected = greedy.tokens()[step];
+    int last = tokens.length - 1;
+    double margin = (double) values.at(last, found) - values.at(last, expected);
+    return new GreedyDivergence(step, expected, found, margin, 2 * logits.maxAbs());
   }
 
   private SequenceOutputs heard(SequenceOutputs outputs) {
@@ -172,7 +217,7 @@ public final class Verification {
     return count;
   }
 
-  private VerificationReport report(Reference reference) {
+  private VerificationReport report(Reference reference) throws IOException {
     decode.putMetrics(metrics);
     metrics.put(Metric.OUTPUTS_NON_FINITE, (double) nonFinite);
     int scoredPositions = Math.max(logits.positions(), windows.positions());
@@ -186,6 +231,8 @@ public final class Verification {
         layers.margins(),
         logits.positions() > 0 ? Optional.of(logits.profile()) : Optional.empty(),
         fault,
+        greedyDivergence,
+        replacement.isPresent() ? replacement.get().run(replaced) : List.of(),
         scoredPositions,
         decode.positions(),
         candidate.provenance(),

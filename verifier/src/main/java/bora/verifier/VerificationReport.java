@@ -17,6 +17,9 @@ import java.util.SequencedMap;
  * @param routerMargins router decisions by the reference's margin; empty without router logits
  * @param divergence how the KL divergences are spread; empty when the reference has no logits
  * @param fault the first layer beyond a limit
+ * @param greedyDivergence where the greedy continuation parts from the recorded one; empty when
+ *     there is none, or all tokens agree
+ * @param experts what each expert costs, the costliest first; empty when not asked for
  * @param scoredPositions positions that the metrics of logits are about
  * @param decodedPositions positions compared between decode and prefill
  * @param candidate what was verified
@@ -32,6 +35,8 @@ public record VerificationReport(
     List<MarginBin> routerMargins,
     Optional<DivergenceProfile> divergence,
     Optional<Fault> fault,
+    Optional<GreedyDivergence> greedyDivergence,
+    List<ExpertShare> experts,
     int scoredPositions,
     int decodedPositions,
     SequencedMap<String, String> candidate,
@@ -42,6 +47,7 @@ public record VerificationReport(
     checks = List.copyOf(checks);
     routerMargins = List.copyOf(routerMargins);
     layers = List.copyOf(layers);
+    experts = List.copyOf(experts);
     metrics = Collections.unmodifiableSequencedMap(new LinkedHashMap<>(metrics));
     candidate = Collections.unmodifiableSequencedMap(new LinkedHashMap<>(candidate));
     reference = Collections.unmodifiableSequencedMap(new LinkedHashMap<>(reference));
@@ -81,6 +87,8 @@ public record VerificationReport(
         routerMargins,
         divergence,
         fault,
+        greedyDivergence,
+        experts,
         scoredPositions,
         decodedPositions,
         candidate,

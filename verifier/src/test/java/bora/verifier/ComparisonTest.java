@@ -40,10 +40,9 @@ final class ComparisonTest {
     float ln3 = (float) Math.log(3);
     LogitComparison comparison = new LogitComparison();
     // The reference says 1/4, 3/4; the candidate 1/2, 1/2; the token that follows is 1.
-    comparison.add(
-        logits(new int[] {0, 1}, 0, ln3, 9, 9),
-        logits(new int[] {0, 1}, 0, 0, 9, 9),
-        new PositionRange(0, 1));
+    ScoredSequence sequence =
+        new FullSequence(logits(new int[] {0, 1}, 0, ln3, 9, 9), new PositionRange(0, 1));
+    comparison.add(sequence, sequence.compare(logits(new int[] {0, 1}, 0, 0, 9, 9)));
     Map<Metric, Double> metrics = new EnumMap<>(Metric.class);
     comparison.putMetrics(metrics);
     assertEquals(1, metrics.get(Metric.LOGITS_NMSE), ROUNDING);

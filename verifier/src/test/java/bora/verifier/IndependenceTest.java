@@ -49,7 +49,12 @@ final class IndependenceTest {
               .map(file -> file.getFileName().toString())
               .collect(Collectors.toSet());
       assertEquals(
-          Set.of("RuntimeCandidate.java", "RecordingObserver.java", "MemorySection.java"), users);
+          Set.of(
+              "RuntimeCandidate.java",
+              "RecordingObserver.java",
+              "ExpertReplacement.java",
+              "MemorySection.java"),
+          users);
     }
   }
 

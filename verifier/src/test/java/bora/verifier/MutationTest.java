@@ -119,12 +119,16 @@ final class MutationTest {
     return new Mutation(name, MISTRAL, NaiveCandidate.of(broken.apply(MISTRAL)), fault);
   }
 
+  /** What the naive model of these weights computes of random windows. */
+  static Reference reference(WeightSource right) {
+    List<int[]> windows = RandomWeights.windows(right.config(), WINDOWS, WINDOW_TOKENS, 3);
+    return new ComputedReference(
+        new ReferenceModel(right), windows, Path.of("tokens"), 4, ProgressListener.NONE);
+  }
+
   static VerificationReport verify(WeightSource right, Candidate candidate, Gate gate)
       throws IOException {
-    List<int[]> windows = RandomWeights.windows(right.config(), WINDOWS, WINDOW_TOKENS, 3);
-    try (Reference reference =
-        new ComputedReference(
-            new ReferenceModel(right), windows, Path.of("tokens"), 4, ProgressListener.NONE)) {
+    try (Reference reference = reference(right)) {
       return Verification.run(
           candidate, reference, gate, VerificationOptions.defaults(), ProgressListener.NONE);
     }

@@ -44,8 +44,9 @@ final class ReferenceModelTest {
           (expected, scored) -> {
             SequenceOutputs found =
                 NaiveCandidate.run(model, expected.tokens(), EnumSet.allOf(LayerOutput.class));
-            logits.add(expected, found, scored);
-            layers.add(expected, found);
+            ScoredSequence sequence = new FullSequence(expected, scored);
+            logits.add(sequence, sequence.compare(found));
+            sequence.compareLayers(found, layers);
           });
       Map<Metric, Double> metrics = new EnumMap<>(Metric.class);
       logits.putMetrics(metrics);

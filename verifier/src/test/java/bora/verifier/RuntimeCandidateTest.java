@@ -16,6 +16,7 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -92,6 +93,53 @@ final class RuntimeCandidateTest {
   }
 
   @Test
+  void namesTheExpertThatCostsMost() throws IOException {
+    RandomWeights weights = new RandomWeights(RandomWeights.MIXTRAL, 11);
+    TensorKey wrong = TensorKey.ofExpert(1, 3, TensorRole.EXPERT_DOWN);
+    VerificationReport report =
+        withCandidate(
+            AlteredWeights.rotateRows(weights, wrong),
+            candidate -> replaceExperts(weights, candidate));
+    assertEquals(ExpertReplacement.count(weights.config()), report.experts().size(), "all experts");
+    ExpertShare worst = report.experts().getFirst();
+    assertEquals(1, worst.layer());
+    assertEquals(3, worst.expert());
+    assertEquals(0, worst.divergence(), 1e-6, "nothing else is wrong");
+    assertTrue(worst.saved() > 0.01, worst::toString);
+    assertEquals(0, report.experts().get(1).saved(), 1e-6, "all others are right");
+  }
+
+  static VerificationReport replaceExperts(WeightSource right, RuntimeCandidate candidate)
+      throws IOException {
+    return Verification.run(
+        candidate,
+        MutationTest.reference(right),
+        Gate.defaultFor(candidate.pack()),
+        VerificationOptions.defaults(),
+        Optional.of(
+            new ExpertReplacement(
+                candidate.pack(), right, RuntimeOptions.defaults(), ProgressListener.NONE)),
+        ProgressListener.NONE);
+  }
+
+  @Test
+  void explainsWhereAContinuationParts() throws IOException {
+    Path example = Examples.directory("tiny-mixtral");
+    try (Checkpoint checkpoint = Checkpoint.open(example);
+        Reference outputs = Reference.open(example.resolve("reference.safetensors"))) {
+      WeightSource wrong =
+          AlteredWeights.rotateRows(
+              WeightSource.of(checkpoint), TensorKey.ofExpert(1, 3, TensorRole.EXPERT_DOWN));
+      VerificationReport report = withCandidate(wrong, candidate -> run(candidate, outputs));
+      GreedyDivergence parted = report.greedyDivergence().orElseThrow();
+      assertEquals(report.metrics().get(Metric.GREEDY_MATCHED), parted.step());
+      assertTrue(parted.margin() > 0, parted::toString);
+      assertEquals(
+          2 * report.metrics().get(Metric.LOGITS_MAX_ABS), parted.tolerance(), "of these logits");
+    }
+  }
+
+  @Test
   void decodesAPacksWeightsExactly() throws IOException {
     RandomWeights weights = new RandomWeights(RandomWeights.MIXTRAL, 11);
     withCandidate(
@@ -111,26 +159,32 @@ final class RuntimeCandidateTest {
     Path example = Examples.directory(name);
     try (Checkpoint checkpoint = Checkpoint.open(example);
         Reference outputs = Reference.open(example.resolve("reference.safetensors"));
-        Reference windows = Reference.open(example.resolve("windows.safetensors"))) {
+        Reference windows = Reference.open(example.resolve("windows.safetensors"));
+        Reference bundle = Reference.open(example.resolve("bundle.safetensors"))) {
       withCandidate(
           WeightSource.of(checkpoint),
           candidate -> {
             assertPasses(candidate, outputs);
             assertPasses(candidate, windows);
+            assertPasses(candidate, bundle);
             return null;
           });
     }
   }
 
+  private static VerificationReport run(RuntimeCandidate candidate, Reference reference)
+      throws IOException {
+    return Verification.run(
+        candidate,
+        reference,
+        Gate.defaultFor(candidate.pack()),
+        new VerificationOptions(VerificationOptions.DEFAULT_NEAR_TIE_MARGIN, 100, 100),
+        ProgressListener.NONE);
+  }
+
   private static void assertPasses(RuntimeCandidate candidate, Reference reference)
       throws IOException {
-    VerificationReport report =
-        Verification.run(
-            candidate,
-            reference,
-            Gate.defaultFor(candidate.pack()),
-            new VerificationOptions(VerificationOptions.DEFAULT_NEAR_TIE_MARGIN, 100, 100),
-            ProgressListener.NONE);
+    VerificationReport report = run(candidate, reference);
     assertEquals(List.of(), MutationTest.failed(report), report.metrics()::toString);
     assertTrue(report.candidate().containsKey("weightsSha256"));
   }

@@ -19,7 +19,10 @@ public final class SampleReports {
     }
   }
 
-  /** Experts 0 and 5 of layer 1 stand in each other's place; kernels and conversion checked too. */
+  /**
+   * Experts 0 and 5 of layer 1 stand in each other's place; kernels, conversion and what experts
+   * cost are checked too.
+   */
   public static Sample ofExchangedExperts(Path file) throws IOException {
     RandomWeights weights = new RandomWeights(RandomWeights.MIXTRAL, 11);
     Float32Packs.write(AlteredWeights.swapExperts(weights, 1, 0, 5), file);
@@ -28,7 +31,7 @@ public final class SampleReports {
       RuntimeCandidate candidate = new RuntimeCandidate(model, pack);
       int[] window = RandomWeights.windows(weights.config(), 1, 16, 7).getFirst();
       VerificationReport report =
-          MutationTest.verify(weights, candidate, Gate.defaultFor(pack))
+          RuntimeCandidateTest.replaceExperts(weights, candidate)
               .withKernels(KernelCheck.run(candidate, window, ProgressListener.NONE))
               .withConversion(ConversionCheck.run(weights, pack, ProgressListener.NONE));
       return new Sample(report, pack);

@@ -94,7 +94,8 @@ final class BuildCommand implements Callable<Integer> {
     if (recorded.isPresent()) {
       err.println("verifying against the recorded reference " + recorded.get());
       try (Reference opened = Reference.open(recorded.get())) {
-        return verification.verify(pack, model, opened, Optional.of(checkpoint), err);
+        return verification.verify(
+            pack, model, opened, Optional.of(checkpoint), Optional.empty(), err);
       }
     }
     err.println(
@@ -102,7 +103,8 @@ final class BuildCommand implements Callable<Integer> {
             + " checkpoint, on a few short windows");
     try (Progress tensors = Progress.of(err, "computing the reference", -1, "tensors");
         Reference computed = Build.sampledReference(checkpoint, model, tensors)) {
-      return verification.verify(pack, model, computed, Optional.of(checkpoint), err);
+      return verification.verify(
+          pack, model, computed, Optional.of(checkpoint), Optional.empty(), err);
     }
   }
 
@@ -117,6 +119,6 @@ final class BuildCommand implements Callable<Integer> {
     MemoryRequest request =
         new MemoryRequest(
             pack.config(), pack.manifest().weightBytes(), ActivationType.BF16, context, 1);
-    MemoryTable.print(out, model, request, GpuSize.DEFAULTS);
+    MemoryTable.print(out, ModelMemory.of(model.title(), request, GpuSize.DEFAULTS));
   }
 }

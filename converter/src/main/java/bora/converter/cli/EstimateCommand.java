@@ -9,13 +9,13 @@ import bora.runtime.memory.ActivationType;
 import bora.runtime.memory.GpuSize;
 import bora.runtime.memory.MemoryComponent;
 import bora.runtime.memory.MemoryEstimate;
-import bora.runtime.memory.MemoryEstimator;
 import bora.runtime.memory.MemoryRequest;
+import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.io.PrintWriter;
+import java.util.ArrayList;
 import java.util.List;
-import java.util.OptionalLong;
 import java.util.concurrent.Callable;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
@@ -40,10 +40,11 @@ final class EstimateCommand implements Callable<Integer> {
 
   @Parameters(
       paramLabel = "PATH",
+      arity = "1..*",
       description =
           "a pack, a checkpoint's directory, a GGUF file, a config.json, or one of mistral-7b-v0.1,"
-              + " mistral-7b-v0.2, mixtral-8x7b-v0.1")
-  private String path;
+              + " mistral-7b-v0.2, mixtral-8x7b-v0.1; several are compared side by side")
+  private List<String> paths;
 
   @Option(
       names = "--context",
@@ -94,14 +95,18 @@ final class EstimateCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException {
-    ModelDescription model = ModelDescription.of(path);
-    MemoryRequest request = request(model);
-    MemoryEstimate estimate = MemoryEstimator.estimate(request);
+    List<ModelMemory> models = new ArrayList<>();
+    for (String path : paths) {
+      ModelDescription model = ModelDescription.of(path);
+      models.add(ModelMemory.of(model.title(), request(model), gpus));
+    }
     PrintWriter out = spec.commandLine().getOut();
     if (json) {
-      out.print(new String(StrictJson.toIndentedBytes(toJson(request, estimate)), UTF_8));
+      out.print(new String(StrictJson.toIndentedBytes(toJson(models)), UTF_8));
+    } else if (models.size() == 1) {
+      MemoryTable.print(out, models.getFirst());
     } else {
-      MemoryTable.print(out, model, request, gpus);
+      MemoryTable.printSideBySide(out, models);
     }
     out.flush();
     return ExitCode.DONE;
@@ -119,8 +124,22 @@ final class EstimateCommand implements Callable<Integer> {
         .orElseGet(() -> MemoryRequest.unquantized(config, dtype, tokens, batch));
   }
 
-  private ObjectNode toJson(MemoryRequest request, MemoryEstimate estimate) {
+  /** The document of one model, or a list of such with their names. */
+  private static ObjectNode toJson(List<ModelMemory> models) {
     ObjectNode root = StrictJson.newObject();
+    if (models.size() == 1) {
+      putModel(root, models.getFirst());
+      return root;
+    }
+    ArrayNode all = root.putArray("models");
+    for (ModelMemory model : models) {
+      putModel(all.addObject().put("model", model.title()), model);
+    }
+    return root;
+  }
+
+  private static void putModel(ObjectNode root, ModelMemory model) {
+    MemoryEstimate estimate = model.estimate();
     ObjectNode components = root.putObject("components");
     for (MemoryComponent component : MemoryComponent.values()) {
       components.put(component.jsonName(), estimate.bytes(component));
@@ -130,12 +149,10 @@ final class EstimateCommand implements Callable<Integer> {
     root.put("batch", estimate.batch());
     root.put("dtype", estimate.dtype().label());
     ObjectNode fits = root.putObject("fits");
-    gpus.forEach(gpu -> fits.put(gpu.label(), estimate.total() <= gpu.bytes()));
+    model.fits().forEach(fit -> fits.put(fit.gpu().label(), fit.fits()));
     ObjectNode most = root.putObject("maxContext");
-    for (GpuSize gpu : gpus) {
-      OptionalLong tokens = MemoryEstimator.maxContext(request, gpu.bytes());
-      most.put(gpu.label(), tokens.orElse(0));
-    }
-    return root;
+    model.fits().forEach(fit -> most.put(fit.gpu().label(), fit.maxContext()));
+    ArrayNode warnings = root.putArray("warnings");
+    model.fits().forEach(fit -> fit.unitWarning().ifPresent(warnings::add));
   }
 }

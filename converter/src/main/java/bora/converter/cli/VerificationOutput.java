@@ -8,6 +8,7 @@ import bora.formats.pack.PackReader;
 import bora.runtime.Model;
 import bora.verifier.ConversionCheck;
 import bora.verifier.ConversionResult;
+import bora.verifier.ExpertReplacement;
 import bora.verifier.KernelCheck;
 import bora.verifier.Reference;
 import bora.verifier.Verdict;
@@ -69,12 +70,15 @@ final class VerificationOutput {
   /**
    * Verifies in every way there is: the pack's bytes, the runtime against the pack's own weights,
    * its weights against the checkpoint's where that is at hand, its outputs against the reference.
+   *
+   * @param replacement tells what each expert costs; empty to leave that
    */
   VerificationReport verify(
       PackReader pack,
       Model model,
       Reference reference,
       Optional<Checkpoint> checkpoint,
+      Optional<ExpertReplacement> replacement,
       PrintWriter err)
       throws IOException {
     try (Progress bytes = Progress.ofBytes(err, "checking bytes", pack.integrityBytes())) {
@@ -82,7 +86,8 @@ final class VerificationOutput {
     }
     VerificationReport report;
     try (Progress positions = Progress.of(err, "verifying", -1, "positions")) {
-      report = Build.verify(pack, model, reference, Optional.ofNullable(gate), positions);
+      Optional<Path> limits = Optional.ofNullable(gate);
+      report = Build.verify(pack, model, reference, limits, replacement, positions);
     }
     report = report.withKernels(checkKernels(pack, model, err));
     if (checkpoint.isPresent() && !ConversionCheck.appliesTo(pack)) {

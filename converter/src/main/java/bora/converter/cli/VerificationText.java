@@ -1,6 +1,7 @@
 package bora.converter.cli;
 
 import bora.verifier.Check;
+import bora.verifier.ExpertShare;
 import bora.verifier.LayerResult;
 import bora.verifier.Metric;
 import bora.verifier.Verdict;
@@ -14,6 +15,8 @@ import java.util.stream.Collectors;
 
 /** What {@code bora verify} shows a person: the verdict first. */
 final class VerificationText {
+  private static final int MAX_EXPERTS = 10;
+
   private VerificationText() {}
 
   static void print(PrintWriter out, Path pack, VerificationReport report) {
@@ -45,7 +48,27 @@ final class VerificationText {
     out.print(checks);
     printOtherMetrics(out, report);
     report.fault().ifPresent(fault -> out.println("\nFirst fault: " + fault));
+    report.greedyDivergence().ifPresent(parted -> out.println("\nGreedy: " + parted));
     printLayers(out, report);
+    printExperts(out, report);
+  }
+
+  private static void printExperts(PrintWriter out, VerificationReport report) {
+    if (report.experts().isEmpty()) {
+      return;
+    }
+    int shown = Math.min(MAX_EXPERTS, report.experts().size());
+    out.println(
+        "\nThe " + shown + " costliest of " + report.experts().size() + " experts, each replaced:");
+    Table experts = new Table().row("layer", "expert", "divergence saved", "divergence without");
+    for (ExpertShare share : report.experts().subList(0, shown)) {
+      experts.row(
+          String.valueOf(share.layer()),
+          String.valueOf(share.expert()),
+          number(OptionalDouble.of(share.saved())),
+          number(OptionalDouble.of(share.divergence())));
+    }
+    out.print(experts);
   }
 
   private static void printOtherMetrics(PrintWriter out, VerificationReport report) {

@@ -4,10 +4,12 @@ import bora.converter.Build;
 import bora.formats.checkpoint.Checkpoint;
 import bora.formats.pack.PackReader;
 import bora.runtime.Model;
+import bora.runtime.RuntimeOptions;
 import bora.runtime.text.TextTokens;
 import bora.runtime.text.Tokenizer;
 import bora.runtime.text.TokenizerFiles;
 import bora.verifier.ComputedReference;
+import bora.verifier.ExpertReplacement;
 import bora.verifier.Reference;
 import bora.verifier.ReferenceModel;
 import bora.verifier.ReferenceSource;
@@ -63,6 +65,14 @@ final class VerifyCommand implements Callable<Integer> {
       defaultValue = "512",
       description = "tokens of a window; default ${DEFAULT-VALUE}")
   private int window;
+
+  @Option(
+      names = "--worst-experts",
+      paramLabel = "CHECKPOINT",
+      description =
+          "also tell what each expert costs: run on with each one alone as in this checkpoint,"
+              + " which the pack was made of")
+  private Path expertsOf;
 
   @Mixin private VerificationOutput output;
 
@@ -125,16 +135,32 @@ final class VerifyCommand implements Callable<Integer> {
     PrintWriter err = spec.commandLine().getErr();
     try (PackReader pack = PackReader.open(packFile);
         Model model = Build.open(pack)) {
-      VerificationReport report = verify(pack, model, err);
-      return output.publish(report, pack, spec.commandLine().getOut(), err);
+      return output.publish(verify(pack, model, err), pack, spec.commandLine().getOut(), err);
     }
   }
 
   private VerificationReport verify(PackReader pack, Model model, PrintWriter err)
       throws IOException {
+    if (expertsOf == null) {
+      return verify(pack, model, Optional.empty(), err);
+    }
+    try (Checkpoint checkpoint = CheckpointArgument.open(expertsOf, err);
+        Progress progress =
+            Progress.of(
+                err, "replacing experts", ExpertReplacement.count(pack.config()), "experts")) {
+      ExpertReplacement replacement =
+          new ExpertReplacement(
+              pack, WeightSource.of(checkpoint), RuntimeOptions.defaults(), progress);
+      return verify(pack, model, Optional.of(replacement), err);
+    }
+  }
+
+  private VerificationReport verify(
+      PackReader pack, Model model, Optional<ExpertReplacement> replacement, PrintWriter err)
+      throws IOException {
     if (choice.recorded != null) {
       try (Reference reference = Reference.open(choice.recorded)) {
-        return output.verify(pack, model, reference, Optional.empty(), err);
+        return output.verify(pack, model, reference, Optional.empty(), replacement, err);
       }
     }
     Path against = choice.computed.model;
@@ -142,12 +168,12 @@ final class VerifyCommand implements Callable<Integer> {
       try (PackReader other = PackReader.open(against);
           Model otherModel = Build.open(other)) {
         ReferenceSource source = ReferenceSource.of(new RuntimeCandidate(otherModel, other));
-        return verifyComputed(pack, model, source, Optional.empty(), err);
+        return verifyComputed(pack, model, source, Optional.empty(), replacement, err);
       }
     }
     try (Checkpoint checkpoint = CheckpointArgument.open(against, err)) {
       ReferenceSource source = new ReferenceModel(WeightSource.of(checkpoint));
-      return verifyComputed(pack, model, source, Optional.of(checkpoint), err);
+      return verifyComputed(pack, model, source, Optional.of(checkpoint), replacement, err);
     }
   }
 
@@ -156,6 +182,7 @@ final class VerifyCommand implements Callable<Integer> {
       Model model,
       ReferenceSource source,
       Optional<Checkpoint> checkpoint,
+      Optional<ExpertReplacement> replacement,
       PrintWriter err)
       throws IOException {
     WindowsProtocol protocol = new WindowsProtocol(window, windows);
@@ -164,7 +191,7 @@ final class VerifyCommand implements Callable<Integer> {
     try (Progress progress = Progress.of(err, "computing the reference", -1, "tensors");
         Reference reference =
             ComputedReference.ofTokens(source, tokens, file, protocol, progress)) {
-      return output.verify(pack, model, reference, checkpoint, err);
+      return output.verify(pack, model, reference, checkpoint, replacement, err);
     }
   }
 

@@ -111,6 +111,35 @@ class MainTest {
   }
 
   @Test
+  void estimateComparesModelsSideBySide() throws IOException {
+    String[] models = {"mistral-7b-v0.2", "mixtral-8x7b-v0.1"};
+    JsonNode document = json(CommandLineRun.of("estimate", models[0], models[1], "--json"));
+    for (int i = 0; i < models.length; i++) {
+      JsonNode alone = json(CommandLineRun.of("estimate", models[i], "--json"));
+      JsonNode compared = document.get("models").get(i);
+      assertEquals(models[i], compared.get("model").asText());
+      assertEquals(alone.get("total"), compared.get("total"));
+    }
+    CommandLineRun text = CommandLineRun.of("estimate", models[0], models[1]);
+    assertTrue(text.out().contains("most context in 100GB"), text.out());
+  }
+
+  @Test
+  void estimateWarnsWhereTheUnitDecides() throws IOException {
+    long total =
+        json(CommandLineRun.of("estimate", "mistral-7b-v0.2", "--json")).get("total").asLong();
+    String between = Math.ceilDiv(total, 1L << 30) + "GB";
+    assertTrue(total > Math.ceilDiv(total, 1L << 30) * 1_000_000_000L, "the units differ here");
+    CommandLineRun run = CommandLineRun.of("estimate", "mistral-7b-v0.2", "--gpu", between);
+    assertTrue(run.out().contains("does not fit " + between + ", but"), run.out());
+    assertEquals(
+        1,
+        json(CommandLineRun.of("estimate", "mistral-7b-v0.2", "--gpu", between, "--json"))
+            .get("warnings")
+            .size());
+  }
+
+  @Test
   void inspectCountsParametersOfAModelByName() throws IOException {
     JsonNode document = json(CommandLineRun.of("inspect", "mixtral-8x7b-v0.1", "--json"));
     assertEquals(46_702_792_704L, document.get("parameters").get("total").asLong());

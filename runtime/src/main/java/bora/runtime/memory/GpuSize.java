@@ -53,6 +53,13 @@ public record GpuSize(String label, long bytes) {
     return new GpuSize(label, bytes.longValue());
   }
 
+  /** The same number in the other unit: a GPU sold as 16 GB has 16 GiB. */
+  public GpuSize inOtherUnit() {
+    String lower = label.toLowerCase(Locale.ROOT);
+    String number = label.substring(0, lower.lastIndexOf('g')).strip();
+    return parse(number + (lower.endsWith("gib") ? "GB" : "GiB"));
+  }
+
   private static IllegalArgumentException refusal(String text, String hint) {
     return new IllegalArgumentException(
         "GPU size: expected a size in GB or GiB, found '" + text + "'; " + hint);

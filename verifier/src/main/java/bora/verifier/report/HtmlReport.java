@@ -6,6 +6,7 @@ import bora.formats.pack.PackReader;
 import bora.formats.pack.Provenance;
 import bora.verifier.Check;
 import bora.verifier.ConversionResult;
+import bora.verifier.ExpertShare;
 import bora.verifier.Metric;
 import bora.verifier.TensorError;
 import bora.verifier.Verdict;
@@ -32,6 +33,7 @@ final class HtmlReport {
   private static final String POLICY =
       "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'";
 
+  private static final int WORST_EXPERTS = 10;
   private static final int WORST_TENSORS = 10;
 
   private final VerificationReport report;
@@ -59,6 +61,7 @@ final class HtmlReport {
     writeVerdict();
     writeChecks();
     writeCharts();
+    writeExperts();
     writeConversion();
     new EncodingMap(page, manifest).write();
     writeMemory();
@@ -124,6 +127,9 @@ final class HtmlReport {
     report.checks().stream().filter(check -> check.verdict() == Verdict.FAIL).forEach(this::row);
     report.checks().stream().filter(check -> check.verdict() == Verdict.PASS).forEach(this::row);
     page.end();
+    report
+        .greedyDivergence()
+        .ifPresent(parted -> page.element("p", "Greedy continuation: " + parted, "class", "note"));
     writeOtherMetrics();
     page.end();
   }
@@ -169,6 +175,33 @@ final class HtmlReport {
   private void writeChart(ChartFigure chart) {
     charts.add(chart);
     chart.write(page);
+  }
+
+  private void writeExperts() {
+    if (report.experts().isEmpty()) {
+      return;
+    }
+    page.start("section").element("h2", "What experts cost");
+    page.element(
+        "p",
+        "The "
+            + Math.min(WORST_EXPERTS, report.experts().size())
+            + " costliest of "
+            + report.experts().size()
+            + " experts: the divergence that goes when one alone has the checkpoint's weights.",
+        "class",
+        "note");
+    page.start("div", "class", "wide").start("table", "class", "numbers").start("tr");
+    page.element("th", "expert").element("th", "divergence saved", "class", "number");
+    page.element("th", "divergence without", "class", "number").end();
+    for (ExpertShare share :
+        report.experts().subList(0, Math.min(WORST_EXPERTS, report.experts().size()))) {
+      page.start("tr");
+      page.element("th", "layer " + share.layer() + " expert " + share.expert(), "scope", "row");
+      page.element("td", Numbers.of(share.saved()), "class", "number");
+      page.element("td", Numbers.of(share.divergence()), "class", "number").end();
+    }
+    page.end().end().end();
   }
 
   private void writeConversion() {

@@ -5,6 +5,8 @@ import bora.formats.json.StrictJson;
 import bora.verifier.Check;
 import bora.verifier.ConversionResult;
 import bora.verifier.DivergenceProfile;
+import bora.verifier.ExpertShare;
+import bora.verifier.GreedyDivergence;
 import bora.verifier.LayerResult;
 import bora.verifier.MarginBin;
 import bora.verifier.TensorError;
@@ -33,6 +35,8 @@ public final class ReportJson {
     ObjectNode metrics = root.putObject("metrics");
     report.metrics().forEach((metric, value) -> putNumber(metrics, metric.id(), value));
     report.fault().ifPresent(fault -> root.put("fault", fault.toString()));
+    report.greedyDivergence().ifPresent(parted -> putGreedy(root.putObject("greedy"), parted));
+    putExperts(root, report.experts());
     ArrayNode layers = root.putArray("layers");
     report.layers().forEach(layer -> putLayer(layers.addObject(), layer));
     putMargins(root, report.routerMargins());
@@ -54,6 +58,26 @@ public final class ReportJson {
     node.put("verdict", check.verdict().jsonName());
     if (!check.where().isEmpty()) {
       node.put("where", check.where());
+    }
+  }
+
+  private static void putGreedy(ObjectNode node, GreedyDivergence parted) {
+    node.put("step", parted.step());
+    node.put("expected", parted.expected()).put("found", parted.found());
+    putNumber(node, "margin", parted.margin());
+    putNumber(node, "tolerance", parted.tolerance());
+    node.put("nearTie", parted.isNearTie());
+  }
+
+  private static void putExperts(ObjectNode root, List<ExpertShare> shares) {
+    if (!shares.isEmpty()) {
+      ArrayNode experts = root.putArray("experts");
+      for (ExpertShare share : shares) {
+        ObjectNode node = experts.addObject();
+        node.put("layer", share.layer()).put("expert", share.expert());
+        putNumber(node, "kld.mean", share.divergence());
+        putNumber(node, "saved", share.saved());
+      }
     }
   }
 

@@ -97,6 +97,7 @@ final class ReportTest {
     String body = page.substring(page.indexOf("<body>"));
     assertTrue(body.indexOf("FAIL") < body.indexOf("<table"));
     assertTrue(body.contains("first fault: layer 1 experts 0, 5"));
+    assertTrue(body.contains("What experts cost"));
   }
 
   @Test
