@@ -7,10 +7,21 @@ package bora.verifier;
  * @param expected the recorded token
  * @param found the candidate's
  * @param margin the candidate's logit of its own token above that of the recorded one
- * @param tolerance what two logits of this candidate were seen to shift against each other: twice
- *     the largest error of its logits; 0 where none were compared
+ * @param tolerance how far the errors that this candidate's logits have anyway may shift two of
+ *     them against each other: {@link #DEVIATIONS} standard deviations; 0 where none were compared
  */
 public record GreedyDivergence(int step, int expected, int found, double margin, double tolerance) {
+  /** Beyond it, fewer than one normal draw in ten thousand lies. */
+  static final double DEVIATIONS = 4;
+
+  /**
+   * @param rmsError of the candidate's logits, elsewhere; those of two tokens count as independent
+   */
+  static GreedyDivergence of(int step, int expected, int found, double margin, double rmsError) {
+    return new GreedyDivergence(
+        step, expected, found, margin, DEVIATIONS * Math.sqrt(2) * rmsError);
+  }
+
   /** Whether the error that the logits have anyway explains it; else something else is wrong. */
   public boolean isNearTie() {
     return margin <= tolerance;
@@ -29,6 +40,6 @@ public record GreedyDivergence(int step, int expected, int found, double margin,
         + String.format(java.util.Locale.ROOT, "%.3g", margin)
         + (isNearTie() ? ": a near tie, within the " : ": an error, beyond the ")
         + String.format(java.util.Locale.ROOT, "%.3g", tolerance)
-        + " that its logits are off elsewhere";
+        + " that errors as its logits have elsewhere explain";
   }
 }

@@ -5,6 +5,7 @@ import java.util.Map;
 
 /** The metrics of logits, gathered sequence by sequence; see {@code docs/verification.md}. */
 final class LogitComparison {
+  private long logitCount;
   private double squaredDifference;
   private double squaredReference;
   private double maxAbs;
@@ -27,6 +28,7 @@ final class LogitComparison {
   }
 
   private void add(PositionComparison compared, int position, boolean predicts) {
+    logitCount += compared.logitCount();
     squaredDifference += compared.squaredDifference();
     squaredReference += compared.squaredReference();
     maxAbs = Math.max(maxAbs, compared.maxAbs());
@@ -47,9 +49,9 @@ final class LogitComparison {
     return divergences.count();
   }
 
-  /** The largest error of a logit; 0 where none was compared. */
-  double maxAbs() {
-    return maxAbs;
+  /** Root of the mean squared error of a logit; 0 where none was compared. */
+  double rmsError() {
+    return logitCount == 0 ? 0 : Math.sqrt(squaredDifference / logitCount);
   }
 
   DivergenceProfile profile() {

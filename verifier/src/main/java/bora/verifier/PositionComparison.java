@@ -5,6 +5,7 @@ import java.util.Arrays;
 /**
  * Both logit vectors of one position, compared; {@code docs/verification.md} has the formulas.
  *
+ * @param logitCount how many logits are known of both
  * @param squaredDifference sum of (c - r)^2
  * @param squaredReference sum of r^2
  * @param sharedTop how many of the reference's five most probable tokens are among the candidate's
@@ -12,6 +13,7 @@ import java.util.Arrays;
  * @param nll of the token that follows, by the candidate; NaN where none does
  */
 record PositionComparison(
+    int logitCount,
     double squaredDifference,
     double squaredReference,
     double maxAbs,
@@ -60,6 +62,7 @@ record PositionComparison(
       reverse -= Math.exp(foundLog[i]) * difference;
     }
     return new PositionComparison(
+        expected.length,
         squaredDifference,
         expectedSquares,
         maxAbs,
@@ -121,6 +124,7 @@ record PositionComparison(
     int top = Math.min(TOP, ids.length);
     int[] foundTop = Ranking.largest(foundLogits, top);
     return new PositionComparison(
+        ids.length,
         squaredDifference,
         expectedSquares,
         maxAbs,

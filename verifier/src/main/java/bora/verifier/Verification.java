@@ -198,7 +198,7 @@ public final class Verification {
     int expected = greedy.tokens()[step];
     int last = tokens.length - 1;
     double margin = (double) values.at(last, found) - values.at(last, expected);
-    return new GreedyDivergence(step, expected, found, margin, 2 * logits.maxAbs());
+    return GreedyDivergence.of(step, expected, found, margin, logits.rmsError());
   }
 
   private SequenceOutputs heard(SequenceOutputs outputs) {

@@ -61,6 +61,19 @@ final class ComparisonTest {
   }
 
   @Test
+  void tellsANearTieFromAnError() {
+    // Logits off by 3 and 4, two more right: a mean square of 25 / 4.
+    LogitComparison comparison = new LogitComparison();
+    ScoredSequence sequence =
+        new FullSequence(logits(new int[] {0, 1}, 0, 0, 0, 0), new PositionRange(0, 2));
+    comparison.add(sequence, sequence.compare(logits(new int[] {0, 1}, 3, 0, 0, 4)));
+    assertEquals(2.5, comparison.rmsError(), ROUNDING);
+    double tolerance = 4 * Math.sqrt(2) * 2.5;
+    assertTrue(GreedyDivergence.of(0, 1, 0, tolerance - 0.1, comparison.rmsError()).isNearTie());
+    assertFalse(GreedyDivergence.of(0, 1, 0, tolerance + 0.1, comparison.rmsError()).isNearTie());
+  }
+
+  @Test
   void ranksEqualValuesByIndex() {
     assertArrayEquals(new int[] {1, 3, 0}, Ranking.largest(new double[] {2, 5, 1, 5}, 3));
     assertArrayEquals(new int[] {0, 1}, Ranking.largest(new double[] {7, 7, 7}, 2));

@@ -134,8 +134,11 @@ final class RuntimeCandidateTest {
       GreedyDivergence parted = report.greedyDivergence().orElseThrow();
       assertEquals(report.metrics().get(Metric.GREEDY_MATCHED), parted.step());
       assertTrue(parted.margin() > 0, parted::toString);
-      assertEquals(
-          2 * report.metrics().get(Metric.LOGITS_MAX_ABS), parted.tolerance(), "of these logits");
+      assertTrue(
+          parted.tolerance() > 0
+              && parted.tolerance()
+                  < 4 * Math.sqrt(2) * report.metrics().get(Metric.LOGITS_MAX_ABS),
+          parted::toString);
     }
   }
 
