@@ -8,10 +8,6 @@ import bora.formats.Sha256;
 import bora.formats.checkpoint.Checkpoint;
 import bora.quantizer.calibration.CalibrationSource;
 import bora.quantizer.calibration.ExpertCoverage;
-import bora.runtime.text.TextTokens;
-import bora.runtime.text.Tokenizer;
-import bora.runtime.text.TokenizerFiles;
-import bora.verifier.TokenIds;
 import bora.verifier.WindowsProtocol;
 import java.io.IOException;
 import java.io.PrintWriter;
@@ -40,13 +36,16 @@ import picocli.CommandLine.Parameters;
     },
     mixinStandardHelpOptions = true)
 final class CalibrateCommand implements Callable<Integer> {
+  /** No more of a text is read than this, unless the windows need it. */
+  private static final int MAX_TEXT_TOKENS = 1 << 22;
+
   @CommandLine.Spec private CommandLine.Model.CommandSpec spec;
 
   @Parameters(paramLabel = "CHECKPOINT", description = "a checkpoint's directory")
   private Path directory;
 
   @ArgGroup(multiplicity = "1")
-  private Input input;
+  private TextOrTokens input;
 
   @Option(
       names = "--windows",
@@ -87,36 +86,6 @@ final class CalibrateCommand implements Callable<Integer> {
 
   @Mixin private ThreadOptions threads;
 
-  /** What the checkpoint runs over. */
-  static final class Input {
-    @Option(
-        names = "--text",
-        paramLabel = "FILE",
-        required = true,
-        description = "a text in UTF-8; tokenized by the checkpoint's tokenizer")
-    Path text;
-
-    @Option(
-        names = "--tokens",
-        paramLabel = "FILE",
-        required = true,
-        description = "token ids, as a JSON list or separated by white space")
-    Path tokens;
-
-    Path file() {
-      return text != null ? text : tokens;
-    }
-
-    int[] read(Path checkpoint) throws IOException {
-      if (tokens != null) {
-        return TokenIds.read(tokens);
-      }
-      try (Tokenizer tokenizer = Tokenizer.open(TokenizerFiles.of(checkpoint))) {
-        return TextTokens.read(text, tokenizer);
-      }
-    }
-  }
-
   @Override
   public Integer call() throws IOException {
     Usage.require(
@@ -151,9 +120,10 @@ final class CalibrateCommand implements Callable<Integer> {
     return ExitCode.DONE;
   }
 
-  /** Spread evenly over the text, for it may change its subject. */
+  /** Spread evenly over what is read of the text, for it may change its subject. */
   private List<int[]> windows(Checkpoint checkpoint) throws IOException {
-    int[] tokens = input.read(directory);
+    long wanted = Math.max(MAX_TEXT_TOKENS, (long) windows * windowTokens);
+    int[] tokens = input.read(directory, (int) Math.min(wanted, Integer.MAX_VALUE));
     for (int token : tokens) {
       if (token >= checkpoint.config().vocabSize()) {
         throw new MismatchedArtifactException(

@@ -4,13 +4,9 @@ import bora.converter.ToolVersion;
 import bora.formats.ProgressListener;
 import bora.formats.Sha256;
 import bora.formats.checkpoint.Checkpoint;
-import bora.runtime.text.TextTokens;
-import bora.runtime.text.Tokenizer;
-import bora.runtime.text.TokenizerFiles;
 import bora.verifier.BundleWriter;
 import bora.verifier.ComputedReference;
 import bora.verifier.ReferenceModel;
-import bora.verifier.TokenIds;
 import bora.verifier.WeightSource;
 import bora.verifier.WindowsProtocol;
 import java.io.IOException;
@@ -44,7 +40,7 @@ final class CaptureCommand implements Callable<Integer> {
   private Path directory;
 
   @ArgGroup(multiplicity = "1")
-  private Sequences sequences;
+  private TextOrTokens sequences;
 
   @Option(
       names = {"-o", "--output"},
@@ -81,27 +77,6 @@ final class CaptureCommand implements Callable<Integer> {
       description = "positions of a window whose hidden states to keep; default ${DEFAULT-VALUE}")
   private int hiddenSamples;
 
-  /** What the checkpoint runs on. */
-  static final class Sequences {
-    @Option(
-        names = "--text",
-        paramLabel = "FILE",
-        required = true,
-        description = "a text in UTF-8, of any length; tokenized by the checkpoint's tokenizer")
-    Path text;
-
-    @Option(
-        names = "--tokens",
-        paramLabel = "FILE",
-        required = true,
-        description = "token ids, as a JSON list or separated by white space, BOS in front")
-    Path tokens;
-
-    Path file() {
-      return text != null ? text : tokens;
-    }
-  }
-
   @Override
   public Integer call() throws IOException {
     BundleWriter writer = Usage.value(() -> new BundleWriter(top, hiddenSamples));
@@ -111,7 +86,10 @@ final class CaptureCommand implements Callable<Integer> {
         Progress progress = Progress.of(err, "computing the reference", -1, "tensors")) {
       List<int[]> captured =
           ComputedReference.windows(
-              tokens(protocol), sequences.file(), protocol, checkpoint.config().bosTokenId());
+              sequences.read(directory, protocol.maxTokens()),
+              sequences.file(),
+              protocol,
+              checkpoint.config().bosTokenId());
       writer.write(
           new ReferenceModel(WeightSource.of(checkpoint)),
           captured,
@@ -124,14 +102,5 @@ final class CaptureCommand implements Callable<Integer> {
     }
     err.println("wrote " + output + ": " + Sizes.of(Files.size(output)));
     return ExitCode.DONE;
-  }
-
-  private int[] tokens(WindowsProtocol protocol) throws IOException {
-    if (sequences.tokens != null) {
-      return TokenIds.read(sequences.tokens);
-    }
-    try (Tokenizer tokenizer = Tokenizer.open(TokenizerFiles.of(directory))) {
-      return TextTokens.read(sequences.text, tokenizer, protocol.maxTokens());
-    }
   }
 }

@@ -81,9 +81,7 @@ final class VerificationOutput {
       Optional<ExpertReplacement> replacement,
       PrintWriter err)
       throws IOException {
-    try (Progress bytes = Progress.ofBytes(err, "checking bytes", pack.integrityBytes())) {
-      pack.checkIntegrity(bytes);
-    }
+    checkBytes(pack, err);
     VerificationReport report;
     try (Progress positions = Progress.of(err, "verifying", -1, "positions")) {
       Optional<Path> limits = Optional.ofNullable(gate);
@@ -96,6 +94,12 @@ final class VerificationOutput {
       report = report.withConversion(checkConversion(checkpoint.get(), pack, err));
     }
     return report;
+  }
+
+  static void checkBytes(PackReader pack, PrintWriter err) throws IOException {
+    try (Progress bytes = Progress.ofBytes(err, "checking bytes", pack.integrityBytes())) {
+      pack.checkIntegrity(bytes);
+    }
   }
 
   private static VerificationReport checkKernels(PackReader pack, Model model, PrintWriter err)

@@ -5,16 +5,12 @@ import bora.formats.checkpoint.Checkpoint;
 import bora.formats.pack.PackReader;
 import bora.runtime.Model;
 import bora.runtime.RuntimeOptions;
-import bora.runtime.text.TextTokens;
-import bora.runtime.text.Tokenizer;
-import bora.runtime.text.TokenizerFiles;
 import bora.verifier.ComputedReference;
 import bora.verifier.ExpertReplacement;
 import bora.verifier.Reference;
 import bora.verifier.ReferenceModel;
 import bora.verifier.ReferenceSource;
 import bora.verifier.RuntimeCandidate;
-import bora.verifier.TokenIds;
 import bora.verifier.VerificationReport;
 import bora.verifier.WeightSource;
 import bora.verifier.WindowsProtocol;
@@ -100,28 +96,7 @@ final class VerifyCommand implements Callable<Integer> {
     Path model;
 
     @ArgGroup(multiplicity = "1")
-    Sequences sequences;
-  }
-
-  /** What both models run on. */
-  static final class Sequences {
-    @Option(
-        names = "--text",
-        paramLabel = "FILE",
-        required = true,
-        description = "a text in UTF-8, of any length; tokenized by the pack's tokenizer")
-    Path text;
-
-    @Option(
-        names = "--tokens",
-        paramLabel = "FILE",
-        required = true,
-        description = "token ids, as a JSON list or separated by white space, BOS in front")
-    Path tokens;
-
-    Path file() {
-      return text != null ? text : tokens;
-    }
+    TextOrTokens sequences;
   }
 
   @Override
@@ -167,6 +142,7 @@ final class VerifyCommand implements Callable<Integer> {
     if (PackReader.isPack(against)) {
       try (PackReader other = PackReader.open(against);
           Model otherModel = Build.open(other)) {
+        VerificationOutput.checkBytes(other, err);
         ReferenceSource source = ReferenceSource.of(new RuntimeCandidate(otherModel, other));
         return verifyComputed(pack, model, source, Optional.empty(), replacement, err);
       }
@@ -187,21 +163,11 @@ final class VerifyCommand implements Callable<Integer> {
       throws IOException {
     WindowsProtocol protocol = new WindowsProtocol(window, windows);
     Path file = choice.computed.sequences.file();
-    int[] tokens = tokens(pack, protocol);
+    int[] tokens = choice.computed.sequences.read(packFile, protocol.maxTokens());
     try (Progress progress = Progress.of(err, "computing the reference", -1, "tensors");
         Reference reference =
             ComputedReference.ofTokens(source, tokens, file, protocol, progress)) {
       return output.verify(pack, model, reference, checkpoint, replacement, err);
-    }
-  }
-
-  private int[] tokens(PackReader pack, WindowsProtocol protocol) throws IOException {
-    Sequences sequences = choice.computed.sequences;
-    if (sequences.tokens != null) {
-      return TokenIds.read(sequences.tokens);
-    }
-    try (Tokenizer tokenizer = Tokenizer.open(TokenizerFiles.of(pack))) {
-      return TextTokens.read(sequences.text, tokenizer, protocol.maxTokens());
     }
   }
 }

@@ -23,11 +23,6 @@ public final class TextTokens {
 
   private TextTokens() {}
 
-  /** All tokens of a text; at most 2^28 characters of it. */
-  public static int[] read(Path file, Tokenizer tokenizer) throws IOException {
-    return read(file, tokenizer, Integer.MAX_VALUE);
-  }
-
   /**
    * The first tokens of a text: exactly the first of those that the whole text has.
    *

@@ -56,7 +56,7 @@ final class TextTokensTest {
       int[] all = tokenizer.encode(Files.readString(text));
       assertTrue(all.length > 20_000, "long enough to be cut");
       assertArrayEquals(Arrays.copyOf(all, limit), TextTokens.read(text, tokenizer, limit));
-      assertArrayEquals(all, TextTokens.read(text, tokenizer));
+      assertArrayEquals(all, TextTokens.read(text, tokenizer, Integer.MAX_VALUE));
     }
   }
 
@@ -94,7 +94,9 @@ final class TextTokensTest {
     try (Tokenizer tokenizer =
         Tokenizer.open(TokenizerFiles.of(ModelDirectories.example("tiny-mixtral")))) {
       CorruptFileException e =
-          assertThrows(CorruptFileException.class, () -> TextTokens.read(text, tokenizer));
+          assertThrows(
+              CorruptFileException.class,
+              () -> TextTokens.read(text, tokenizer, Integer.MAX_VALUE));
       assertTrue(e.getMessage().contains("found 0xfc at byte 2"), e.getMessage());
     }
   }
@@ -106,7 +108,8 @@ final class TextTokensTest {
     Files.write(text, Arrays.copyOf(whole, 2));
     try (Tokenizer tokenizer =
         Tokenizer.open(TokenizerFiles.of(ModelDirectories.example("tiny-mixtral")))) {
-      assertThrows(CorruptFileException.class, () -> TextTokens.read(text, tokenizer));
+      assertThrows(
+          CorruptFileException.class, () -> TextTokens.read(text, tokenizer, Integer.MAX_VALUE));
     }
   }
 
