@@ -1,6 +1,8 @@
 package bora.formats;
 
 import java.io.IOException;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.file.Path;
@@ -31,6 +33,18 @@ public final class Sha256 {
   public static String of(byte[] bytes) {
     MessageDigest digest = newDigest();
     digest.update(bytes);
+    return hex(digest);
+  }
+
+  /** Hashes a copy, chunk by chunk: a mapped file may be cut short meanwhile. */
+  public static String of(MemorySegment bytes) {
+    MessageDigest digest = newDigest();
+    byte[] chunk = new byte[CHUNK_BYTES];
+    for (long done = 0; done < bytes.byteSize(); done += CHUNK_BYTES) {
+      int length = (int) Math.min(CHUNK_BYTES, bytes.byteSize() - done);
+      MemorySegment.copy(bytes, ValueLayout.JAVA_BYTE, done, chunk, 0, length);
+      digest.update(chunk, 0, length);
+    }
     return hex(digest);
   }
 

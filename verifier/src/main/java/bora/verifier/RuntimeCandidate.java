@@ -1,14 +1,10 @@
 package bora.verifier;
 
-import bora.formats.Sha256;
 import bora.formats.model.ModelConfig;
-import bora.formats.pack.PackEntry;
 import bora.formats.pack.PackReader;
 import bora.runtime.ForwardObserver;
 import bora.runtime.Model;
 import bora.runtime.Session;
-import java.nio.charset.StandardCharsets;
-import java.security.MessageDigest;
 import java.util.LinkedHashMap;
 import java.util.SequencedMap;
 import java.util.Set;
@@ -28,19 +24,10 @@ public record RuntimeCandidate(Model model, PackReader pack) implements Candidat
   public SequencedMap<String, String> provenance() {
     SequencedMap<String, String> provenance = new LinkedHashMap<>();
     provenance.put("file", String.valueOf(pack.path().getFileName()));
-    provenance.put("weightsSha256", weightsSha256());
+    provenance.put("weightsSha256", pack.manifest().weightsSha256());
     provenance.put("checkpoint", pack.manifest().provenance().checkpoint());
     provenance.put("kernels", model.kernels());
     return provenance;
-  }
-
-  /** Hash of the manifest's tensor hashes in canonical order, each as a line. */
-  private String weightsSha256() {
-    MessageDigest digest = Sha256.newDigest();
-    for (PackEntry entry : pack.manifest().entries().values()) {
-      digest.update((entry.checksum().sha256() + "\n").getBytes(StandardCharsets.US_ASCII));
-    }
-    return Sha256.hex(digest);
   }
 
   @Override

@@ -10,6 +10,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.util.Arrays;
 import java.util.HashMap;
@@ -75,6 +76,16 @@ final class PackJournal implements AutoCloseable {
    * @throws MismatchedArtifactException when it is of other work
    */
   static Optional<PackJournal> resume(Path file, String work) throws IOException {
+    return open(file, work, StandardOpenOption.WRITE);
+  }
+
+  /** Reads a journal that is complete, as {@link #resume} otherwise. */
+  static Optional<PackJournal> read(Path file, String work) throws IOException {
+    return open(file, work, StandardOpenOption.READ);
+  }
+
+  private static Optional<PackJournal> open(Path file, String work, StandardOpenOption access)
+      throws IOException {
     byte[] bytes = read(file);
     Map<String, Checksum> tensors = new HashMap<>();
     Map<String, String> sources = new HashMap<>();
@@ -90,8 +101,10 @@ final class PackJournal implements AutoCloseable {
     if (end == 0) {
       return Optional.empty();
     }
-    FileChannel channel = FileChannel.open(file, StandardOpenOption.WRITE);
-    channel.truncate(end).position(end);
+    FileChannel channel = FileChannel.open(file, access);
+    if (access == StandardOpenOption.WRITE) {
+      channel.truncate(end).position(end);
+    }
     return Optional.of(new PackJournal(file, channel, tensors, sources));
   }
 
@@ -184,6 +197,12 @@ final class PackJournal implements AutoCloseable {
     } catch (IOException e) {
       throw new IOException(file + ": cannot be written: " + e.getMessage(), e);
     }
+  }
+
+  /** Makes the journal durable under another name, for who reads it later. */
+  void keep(Path name) throws IOException {
+    channel.force(true);
+    Files.move(file, name, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
   }
 
   void delete() throws IOException {

@@ -1,7 +1,10 @@
 package bora.formats.pack;
 
+import bora.formats.Sha256;
 import bora.formats.model.ModelConfig;
 import bora.formats.model.TensorKey;
+import java.nio.charset.StandardCharsets;
+import java.security.MessageDigest;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -57,6 +60,15 @@ public record PackManifest(
     return entries.values().stream()
         .mapToLong(entry -> entry.range().lengthBytes())
         .reduce(0, Math::addExact);
+  }
+
+  /** Identifies the weights: hash of the tensors' hashes in canonical order, each as a line. */
+  public String weightsSha256() {
+    MessageDigest digest = Sha256.newDigest();
+    for (PackEntry entry : entries.values()) {
+      digest.update((entry.checksum().sha256() + "\n").getBytes(StandardCharsets.US_ASCII));
+    }
+    return Sha256.hex(digest);
   }
 
   /** Bits a weight, over all tensors. */

@@ -23,38 +23,40 @@ import java.util.Optional;
 public final class PackReader implements AutoCloseable {
   private static final long CHUNK_BYTES = 1L << 20;
 
-  private final MappedFile file;
+  private final PackFile file;
   private final PackManifest manifest;
 
-  private PackReader(MappedFile file, PackManifest manifest) {
+  private PackReader(PackFile file, PackManifest manifest) {
     this.file = file;
     this.manifest = manifest;
   }
 
   /**
-   * Maps a pack and checks everything but the tensors' checksums, in time that does not grow with
-   * the weights.
+   * Maps a pack, of one file or of shards, and checks everything but the tensors' checksums, in
+   * time that does not grow with the weights.
    *
+   * @param path of the file, or of any of the shards
    * @throws CorruptFileException when the structure is damaged, saying where
    * @throws bora.formats.UnsupportedVersionException when the pack is of another version
    * @throws java.nio.file.NoSuchFileException when there is no such file
    */
   public static PackReader open(Path path) throws IOException {
-    MappedFile file = MappedFile.open(path);
+    PackFile file = PackFile.open(path);
     try {
-      return new PackReader(file, new PackStructure(path, file.bytes()).check());
+      return new PackReader(file, new PackStructure(file).check());
     } catch (IOException | RuntimeException e) {
       file.close();
       throw e;
     }
   }
 
-  /** Whether a file begins as a pack does. */
+  /** Whether a file, or the first shard beside it, begins as a pack does. */
   public static boolean isPack(Path path) throws IOException {
-    if (!Files.isRegularFile(path)) {
+    Path first = PackFile.files(path).getFirst();
+    if (!Files.isRegularFile(first)) {
       return false;
     }
-    try (MappedFile file = MappedFile.open(path)) {
+    try (MappedFile file = MappedFile.open(first)) {
       return file.bytes().byteSize() >= Long.BYTES && PackStructure.beginsWithMagic(file.bytes());
     }
   }
@@ -63,9 +65,19 @@ public final class PackReader implements AutoCloseable {
     return file.path();
   }
 
-  /** Length of the file. */
+  /** The files that the pack consists of, in order. */
+  public List<Path> files() {
+    return PackFile.files(path());
+  }
+
+  /** The pack's bytes as they stand in its files, in as many segments as they lie in files. */
+  public List<MemorySegment> bytes(ByteRange range) {
+    return file.segments(range);
+  }
+
+  /** Length of the file, or of all shards. */
   public long byteSize() {
-    return file.bytes().byteSize();
+    return file.byteSize();
   }
 
   public PackManifest manifest() {
@@ -86,17 +98,13 @@ public final class PackReader implements AutoCloseable {
     if (entry == null) {
       throw new IllegalArgumentException("the pack has no tensor " + key);
     }
-    return new EncodedTensor(entry.encoding(), entry.shape(), slice(entry.range()));
+    return new EncodedTensor(entry.encoding(), entry.shape(), file.slice(entry.range()));
   }
 
   /** The bytes of an attachment, where there is one of that name. */
   public Optional<MemorySegment> attachment(String name) {
     return Optional.ofNullable(manifest.attachments().get(name))
-        .map(attachment -> slice(attachment.range()));
-  }
-
-  private MemorySegment slice(ByteRange range) {
-    return file.bytes().asSlice(range.offsetBytes(), range.lengthBytes());
+        .map(attachment -> file.slice(attachment.range()));
   }
 
   /** Bytes that {@link #checkIntegrity} reads. */
@@ -152,7 +160,7 @@ public final class PackReader implements AutoCloseable {
    */
   private Checksum checksum(ByteRange range, ProgressListener progress) {
     Checksum.Running running = new Checksum.Running();
-    MemorySegment bytes = slice(range);
+    MemorySegment bytes = file.slice(range);
     byte[] chunk = new byte[(int) Math.min(CHUNK_BYTES, bytes.byteSize())];
     for (long done = 0; done < bytes.byteSize(); done += chunk.length) {
       int length = (int) Math.min(chunk.length, bytes.byteSize() - done);

@@ -23,10 +23,10 @@ import java.util.TreeMap;
  */
 final class PackStructure {
   private final Path path;
-  private final MemorySegment file;
+  private final PackFile file;
 
-  PackStructure(Path path, MemorySegment file) {
-    this.path = path;
+  PackStructure(PackFile file) {
+    this.path = file.path();
     this.file = file;
   }
 
@@ -37,9 +37,7 @@ final class PackStructure {
   PackManifest check() throws IOException {
     int minor = checkHeader();
     ByteRange manifestRange = checkFooter();
-    byte[] json =
-        file.asSlice(manifestRange.offsetBytes(), manifestRange.lengthBytes())
-            .toArray(ValueLayout.JAVA_BYTE);
+    byte[] json = file.slice(manifestRange).toArray(ValueLayout.JAVA_BYTE);
     PackManifest manifest = ManifestJson.read(path, json, minor);
     checkTensorSet(manifest);
     checkLayout(manifest, manifestRange);
@@ -54,10 +52,11 @@ final class PackStructure {
           "at least " + (PackFormat.HEADER_BYTES + PackFormat.FOOTER_BYTES) + " bytes",
           file.byteSize());
     }
-    if (!beginsWithMagic(file)) {
+    file.requireWhole(new ByteRange(0, PackFormat.HEADER_BYTES));
+    MemorySegment header = file.slice(0, PackFormat.HEADER_BYTES);
+    if (!beginsWithMagic(header)) {
       throw new CorruptFileException(path, "not a bora pack, or damaged in its first 8 bytes");
     }
-    MemorySegment header = file.asSlice(0, PackFormat.HEADER_BYTES);
     int crc = header.get(LittleEndian.INT, PackFormat.HEADER_CRC_OFFSET);
     if (crc != PackFormat.crc32c(header.asSlice(0, PackFormat.HEADER_CRC_OFFSET))) {
       throw new CorruptFileException(path, "the header is damaged: its CRC32C does not match");
@@ -103,8 +102,10 @@ final class PackStructure {
   /** Returns where the manifest is. */
   private ByteRange checkFooter() throws IOException {
     long fileLength = file.byteSize();
-    MemorySegment footer =
-        file.asSlice(fileLength - PackFormat.FOOTER_BYTES, PackFormat.FOOTER_BYTES);
+    ByteRange footerRange =
+        new ByteRange(fileLength - PackFormat.FOOTER_BYTES, PackFormat.FOOTER_BYTES);
+    file.requireWhole(footerRange);
+    MemorySegment footer = file.slice(footerRange);
     if (footer.get(LittleEndian.LONG, PackFormat.FOOTER_MAGIC_OFFSET) != ~PackFormat.MAGIC) {
       throw new CorruptFileException(
           path, "no footer at its end: the file was cut short, or its last bytes are damaged");
@@ -130,11 +131,13 @@ final class PackStructure {
         || offset != end - length) {
       throw corrupt("manifest", "a range that ends at byte " + end, offset + " + " + length);
     }
+    ByteRange manifest = new ByteRange(offset, length);
+    file.requireWhole(manifest);
     if (footer.get(LittleEndian.INT, PackFormat.MANIFEST_CRC_OFFSET)
-        != PackFormat.crc32c(file.asSlice(offset, length))) {
+        != PackFormat.crc32c(file.slice(manifest))) {
       throw new CorruptFileException(path, "the manifest is damaged: its CRC32C does not match");
     }
-    return new ByteRange(offset, length);
+    return manifest;
   }
 
   private void checkTensorSet(PackManifest manifest) throws CorruptFileException {
@@ -201,10 +204,13 @@ final class PackStructure {
   private void checkGaps(List<ByteRange> ranges) throws CorruptFileException {
     long end = PackFormat.HEADER_BYTES;
     for (ByteRange range : ranges) {
-      if (!PackFormat.isZero(file.asSlice(end, range.offsetBytes() - end))) {
+      ByteRange gap = new ByteRange(end, range.offsetBytes() - end);
+      file.requireWhole(gap);
+      if (!PackFormat.isZero(file.slice(gap))) {
         throw new CorruptFileException(
             path, "the gap between bytes " + end + " and " + range.offsetBytes() + " is not zero");
       }
+      file.requireWhole(range);
       end = range.endBytes();
     }
   }

@@ -10,6 +10,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 
 /**
@@ -23,6 +24,7 @@ public final class PackWriter implements AutoCloseable {
   private static final String JOURNAL_SUFFIX = ".journal";
 
   private final PackLayout layout;
+  private final Optional<LayoutPart> part;
   private final PartialFile file;
   private final Optional<PackJournal> journal;
   private final boolean resumable;
@@ -31,8 +33,13 @@ public final class PackWriter implements AutoCloseable {
   private volatile boolean finished;
 
   private PackWriter(
-      PackLayout layout, PartialFile file, Optional<PackJournal> journal, boolean resumable) {
+      PackLayout layout,
+      Optional<LayoutPart> part,
+      PartialFile file,
+      Optional<PackJournal> journal,
+      boolean resumable) {
     this.layout = layout;
+    this.part = part;
     this.file = file;
     this.journal = journal;
     this.resumable = resumable;
@@ -45,7 +52,7 @@ public final class PackWriter implements AutoCloseable {
    *     writes the same pack
    */
   public static PackWriter create(Path out, PackLayout layout) throws IOException {
-    return open(out, layout, Optional.empty(), false);
+    return open(out, layout, Optional.empty(), Optional.empty(), false);
   }
 
   /**
@@ -56,7 +63,7 @@ public final class PackWriter implements AutoCloseable {
    * @throws IOException as {@link #create(Path, PackLayout)}
    */
   public static PackWriter create(Path out, PackLayout layout, String work) throws IOException {
-    return open(out, layout, Optional.of(work), false);
+    return open(out, layout, Optional.empty(), Optional.of(work), false);
   }
 
   /**
@@ -69,10 +76,25 @@ public final class PackWriter implements AutoCloseable {
    * @throws IOException as {@link #create(Path, PackLayout)}
    */
   public static PackWriter resume(Path out, PackLayout layout, String work) throws IOException {
-    return open(out, layout, Optional.of(work), true);
+    return open(out, layout, Optional.empty(), Optional.of(work), true);
   }
 
-  private static PackWriter open(Path out, PackLayout layout, Optional<String> work, boolean resume)
+  /**
+   * Opens one part of a pack, which becomes {@link LayoutPart#file} when it is whole, with its
+   * journal beside it for {@link PackParts}.
+   *
+   * @param out the pack that the part is of
+   * @param resume whether to continue what an interrupted writer left
+   * @throws IOException as {@link #create(Path, PackLayout)}
+   */
+  public static PackWriter ofPart(Path out, LayoutPart part, String work, boolean resume)
+      throws IOException {
+    return open(
+        part.file(out), part.layout(), Optional.of(part), Optional.of(part.work(work)), resume);
+  }
+
+  private static PackWriter open(
+      Path out, PackLayout layout, Optional<LayoutPart> part, Optional<String> work, boolean resume)
       throws IOException {
     PartialFile file = PartialFile.open(out);
     try {
@@ -85,7 +107,7 @@ public final class PackWriter implements AutoCloseable {
       if (journal.isEmpty()) {
         journal = begin(file, journalFile, identity);
       }
-      PackWriter writer = new PackWriter(layout, file, journal, resume);
+      PackWriter writer = new PackWriter(layout, part, file, journal, resume);
       writer.prepare();
       return writer;
     } catch (IOException | RuntimeException e) {
@@ -113,9 +135,11 @@ public final class PackWriter implements AutoCloseable {
   /** What an interrupted writer left behind the tensors was its last step. */
   private void prepare() throws IOException {
     try {
-      file.truncate(layout.manifestOffsetBytes());
+      file.truncate(part.map(LayoutPart::lengthBytes).orElse(layout.manifestOffsetBytes()));
       file.requireSpace(missingBytes());
-      file.writeAt(0, ByteBuffer.wrap(PackFormat.header(Encoding.ALIGNMENT_BYTES)));
+      if (part.isEmpty()) {
+        file.writeAt(0, ByteBuffer.wrap(PackFormat.header(Encoding.ALIGNMENT_BYTES)));
+      }
     } catch (IOException e) {
       close();
       throw e;
@@ -123,7 +147,7 @@ public final class PackWriter implements AutoCloseable {
   }
 
   private long missingBytes() {
-    long bytes = layout.manifestOffsetBytes();
+    long bytes = part.map(LayoutPart::lengthBytes).orElse(layout.manifestOffsetBytes());
     for (Map.Entry<TensorKey, ByteRange> tensor : layout.tensors().entrySet()) {
       if (journal.flatMap(lines -> lines.tensor(tensor.getKey())).isPresent()) {
         bytes -= tensor.getValue().lengthBytes();
@@ -132,7 +156,7 @@ public final class PackWriter implements AutoCloseable {
     return bytes;
   }
 
-  private static String identity(PackLayout layout, String work) {
+  static String identity(PackLayout layout, String work) {
     StringBuilder text = new StringBuilder(work);
     for (Map.Entry<TensorKey, ByteRange> tensor : layout.tensors().entrySet()) {
       Encoding encoding = layout.encodings().get(tensor.getKey());
@@ -172,7 +196,8 @@ public final class PackWriter implements AutoCloseable {
   public boolean recover(TensorKey key) throws IOException {
     Optional<Checksum> recorded = journal.flatMap(lines -> lines.tensor(key));
     if (recorded.isEmpty()
-        || !file.crc32c(layout.tensors().get(key)).equals(Optional.of(recorded.get().crc32c()))) {
+        || !file.crc32c(inFile(layout.tensors().get(key)))
+            .equals(Optional.of(recorded.get().crc32c()))) {
       return false;
     }
     tensorSums.put(key, recorded.get());
@@ -205,7 +230,30 @@ public final class PackWriter implements AutoCloseable {
   }
 
   void writeAt(long offsetBytes, ByteBuffer bytes) throws IOException {
-    file.writeAt(offsetBytes, bytes);
+    file.writeAt(offsetBytes - startBytes(), bytes);
+  }
+
+  /** The byte of the pack that the file begins with. */
+  private long startBytes() {
+    return part.map(LayoutPart::startBytes).orElse(0L);
+  }
+
+  private ByteRange inFile(ByteRange range) {
+    return new ByteRange(range.offsetBytes() - startBytes(), range.lengthBytes());
+  }
+
+  /**
+   * Ends a part: syncs and renames.
+   *
+   * @throws IllegalStateException when a tensor of the part is missing
+   */
+  public void finishPart() throws IOException {
+    if (!tensorSums.keySet().equals(Set.copyOf(part.orElseThrow().tensors()))) {
+      throw new IllegalStateException("not everything that the part names was written");
+    }
+    journal.orElseThrow().keep(PackParts.journalOf(file.out()));
+    file.commit();
+    finished = true;
   }
 
   /**

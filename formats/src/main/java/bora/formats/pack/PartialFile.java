@@ -84,6 +84,11 @@ final class PartialFile implements AutoCloseable {
     return path;
   }
 
+  /** What the file becomes. */
+  Path out() {
+    return out;
+  }
+
   long byteSize() throws IOException {
     return channel.size();
   }

@@ -27,7 +27,7 @@ class PackDamageTest {
 
   /** What opening does with a file of these bytes, without a mapping for each of thousands. */
   private static void checkStructure(Path pack, MemorySegment bytes) throws IOException {
-    new PackStructure(pack, bytes).check();
+    new PackStructure(PackFile.of(pack, bytes)).check();
   }
 
   @Test

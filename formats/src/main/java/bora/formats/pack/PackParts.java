@@ -1,0 +1,166 @@
+package bora.formats.pack;
+
+import bora.formats.CorruptFileException;
+import bora.formats.MappedFile;
+import bora.formats.Sha256;
+import bora.formats.model.TensorKey;
+import java.io.IOException;
+import java.lang.foreign.MemorySegment;
+import java.nio.file.DirectoryStream;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.TreeSet;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+
+/** All parts of a pack, to be joined. Owns their mappings. */
+public final class PackParts implements AutoCloseable {
+  private static final Pattern COUNT = Pattern.compile(".*\\.part-[0-9]{5}-of-([0-9]{5})");
+
+  /** One part, its file mapped where it has tensors, and its journal. */
+  private record Part(LayoutPart place, Optional<MappedFile> file, PackJournal journal) {}
+
+  private final List<Part> parts;
+
+  private PackParts(List<Part> parts) {
+    this.parts = parts;
+  }
+
+  static Path journalOf(Path part) {
+    return part.resolveSibling(part.getFileName() + ".journal");
+  }
+
+  /**
+   * Whether a part is there, whole, and of this work.
+   *
+   * @param out the pack that it is of
+   */
+  public static boolean isDone(Path out, LayoutPart part, String work) throws IOException {
+    Path file = part.file(out);
+    if (!Files.isRegularFile(file) || Files.size(file) != part.lengthBytes()) {
+      return false;
+    }
+    String identity = PackWriter.identity(part.layout(), part.work(work));
+    Optional<PackJournal> journal = PackJournal.read(journalOf(file), identity);
+    if (journal.isPresent()) {
+      journal.get().close();
+    }
+    return journal.isPresent();
+  }
+
+  /**
+   * Opens the parts that lie beside a pack's name.
+   *
+   * @param work as the parts' writers were given it
+   * @throws NoSuchFileException when a part is missing
+   * @throws bora.formats.MismatchedArtifactException when a part is of other work
+   */
+  public static PackParts open(Path out, PackLayout layout, String work) throws IOException {
+    int count = count(out);
+    List<Part> parts = new ArrayList<>();
+    try {
+      for (int number = 1; number <= count; number++) {
+        parts.add(open(out, LayoutPart.of(layout, number, count), work));
+      }
+      return new PackParts(List.copyOf(parts));
+    } catch (IOException | RuntimeException e) {
+      new PackParts(parts).close();
+      throw e;
+    }
+  }
+
+  private static int count(Path out) throws IOException {
+    TreeSet<Integer> counts = new TreeSet<>();
+    Path directory = out.toAbsolutePath().getParent();
+    String prefix = out.getFileName() + ".part-";
+    try (DirectoryStream<Path> files = Files.newDirectoryStream(directory)) {
+      for (Path file : files) {
+        Matcher matcher = COUNT.matcher(file.getFileName().toString());
+        if (matcher.matches() && file.getFileName().toString().startsWith(prefix)) {
+          counts.add(Integer.parseInt(matcher.group(1)));
+        }
+      }
+    }
+    if (counts.size() != 1) {
+      throw new NoSuchFileException(
+          prefix + "*",
+          null,
+          counts.isEmpty()
+              ? "no parts there; `bora convert --part K/N` makes them"
+              : "expected the parts of one cut, found those of "
+                  + counts
+                  + "; remove all but the right ones");
+    }
+    return counts.first();
+  }
+
+  private static Part open(Path out, LayoutPart place, String work) throws IOException {
+    Path file = place.file(out);
+    if (!Files.isRegularFile(file)) {
+      throw new NoSuchFileException(
+          file.toString(),
+          null,
+          "no such part; `bora convert --part "
+              + place.number()
+              + "/"
+              + place.count()
+              + "` makes it");
+    }
+    String identity = PackWriter.identity(place.layout(), place.work(work));
+    PackJournal journal =
+        PackJournal.read(journalOf(file), identity)
+            .orElseThrow(
+                () ->
+                    new NoSuchFileException(
+                        journalOf(file).toString(), null, "the part's journal is not there"));
+    if (Files.size(file) != place.lengthBytes()) {
+      journal.close();
+      throw new CorruptFileException(
+          file, "expected " + place.lengthBytes() + " bytes, found " + Files.size(file));
+    }
+    Optional<MappedFile> mapped =
+        place.tensors().isEmpty() ? Optional.empty() : Optional.of(MappedFile.open(file));
+    return new Part(place, mapped, journal);
+  }
+
+  /**
+   * The bytes of a tensor.
+   *
+   * @throws CorruptFileException when they are not those that were written
+   */
+  public MemorySegment tensor(TensorKey key) throws IOException {
+    for (Part part : parts) {
+      if (part.place().tensors().contains(key)) {
+        MappedFile file = part.file().orElseThrow();
+        ByteRange range = part.place().layout().tensors().get(key);
+        MemorySegment bytes =
+            file.bytes()
+                .asSlice(range.offsetBytes() - part.place().startBytes(), range.lengthBytes());
+        String expected = part.journal().tensor(key).map(Checksum::sha256).orElse("none");
+        if (!Sha256.of(bytes).equals(expected)) {
+          throw new CorruptFileException(
+              file.path(), "damaged: " + key + "; remove the part and make it again");
+        }
+        return bytes;
+      }
+    }
+    throw new IllegalArgumentException("the pack has no tensor " + key);
+  }
+
+  /** The SHA-256 of a source file, which one of the parts took. */
+  public Optional<String> source(String name) {
+    return parts.stream().flatMap(part -> part.journal().source(name).stream()).findFirst();
+  }
+
+  @Override
+  public void close() throws IOException {
+    for (Part part : parts) {
+      part.file().ifPresent(MappedFile::close);
+      part.journal().close();
+    }
+  }
+}
