@@ -20,6 +20,21 @@ module bora.converter {
   requires org.apache.commons.lang3;
   requires org.slf4j;
 
+  // Releases.
+  requires org.apache.commons.compress;
+  requires com.github.luben.zstd_jni;
+  requires org.bouncycastle.pkix;
+  requires org.bouncycastle.provider;
+  requires java.net.http;
+
+  // CycloneDX's jar has no descriptor either.
+  requires cyclonedx.core.java;
+  requires com.fasterxml.jackson.dataformat.xml;
+  requires com.networknt.schema;
+  requires org.apache.commons.codec;
+  requires org.apache.commons.collections4;
+  requires org.apache.commons.io;
+
   // Templates call a function of ours by reflection.
   exports bora.converter.chat to
       jinjava;

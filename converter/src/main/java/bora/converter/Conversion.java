@@ -1,24 +1,17 @@
 package bora.converter;
 
 import bora.formats.CorruptFileException;
-import bora.formats.MappedFile;
 import bora.formats.ProgressListener;
-import bora.formats.Sha256;
 import bora.formats.checkpoint.Checkpoint;
-import bora.formats.checkpoint.SourceTensor;
-import bora.formats.encoding.Encoding;
 import bora.formats.model.ModelConfig;
 import bora.formats.model.TensorKey;
+import bora.formats.pack.LayoutPart;
 import bora.formats.pack.PackLayout;
+import bora.formats.pack.PackParts;
+import bora.formats.pack.PackReader;
 import bora.formats.pack.PackWriter;
 import bora.formats.pack.Provenance;
-import bora.formats.pack.TensorSink;
-import bora.quantizer.FeedbackEncoder;
-import bora.quantizer.FeedbackFactor;
-import bora.quantizer.FoldedModel;
 import bora.quantizer.QuantizationPlan;
-import bora.quantizer.TensorEncoder;
-import bora.quantizer.WeightSource;
 import bora.quantizer.calibration.Calibration;
 import bora.quantizer.calibration.MomentsSource;
 import java.io.IOException;
@@ -26,7 +19,6 @@ import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.HashMap;
@@ -34,10 +26,10 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.Queue;
+import java.util.Set;
 import java.util.SortedMap;
 import java.util.TreeMap;
-import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.CopyOnWriteArrayList;
 
 /**
  * Turns a checkpoint into a pack as a plan says. Tensors stream from the mapped checkpoint to the
@@ -52,9 +44,6 @@ import java.util.concurrent.ConcurrentHashMap;
 public final class Conversion {
   private static final int MAX_ATTACHMENT_BYTES = 256 << 20;
 
-  /** A group of panels as wide as a row of Mixtral 8x22B's w2, and as much again. */
-  private static final long HEAP_BYTES_PER_WORKER = 16L << 20;
-
   /** What to do with what an interrupted conversion left beside the output. */
   public enum Leftover {
     /** Begin anew; what this conversion does not finish is removed, unless it is killed. */
@@ -65,33 +54,37 @@ public final class Conversion {
     RESUME
   }
 
+  /** A pack to make. */
+  public record Target(QuantizationPlan plan, Path out) {}
+
   private final Checkpoint checkpoint;
-  private final QuantizationPlan plan;
   private final Optional<Calibration> calibration;
-  private final ProgressListener progress;
-  private final Map<TensorKey, Encoding> encodings;
+  private final EncodedTensors known;
   private final SourceFiles sources;
-  private final Map<Path, String> sourceHashes = new ConcurrentHashMap<>();
+  private final List<ConversionOutput> outputs = new CopyOnWriteArrayList<>();
+  private final TensorConversion tensors;
 
   private Conversion(
       Checkpoint checkpoint,
-      QuantizationPlan plan,
       Optional<Calibration> calibration,
+      EncodedTensors known,
       ProgressListener progress)
       throws IOException {
     this.checkpoint = checkpoint;
-    this.plan = plan;
     this.calibration = calibration;
-    this.progress = progress;
-    this.encodings = plan.encodings();
+    this.known = known;
     this.sources = SourceFiles.of(checkpoint);
+    this.tensors = new TensorConversion(checkpoint, calibration, known, outputs, progress);
   }
 
   /**
-   * Converts. Until the pack is whole an older file under its name stays as it is.
+   * Converts to several packs, reading the checkpoint once: what they encode alike is encoded once.
+   * Until a pack is whole an older file under its name stays as it is.
    *
-   * @param plan of this checkpoint
+   * @param targets plans of this checkpoint
    * @param calibration of this checkpoint; without one weights are rounded to the nearest
+   * @param reused earlier packs of this checkpoint; tensors that a plan encodes as one of them does
+   *     are copied
    * @param threads at least 1; fewer work where the heap is too small for that many
    * @param progress hears bytes of the checkpoint, in all {@link #workBytes}
    * @throws CorruptFileException when the checkpoint turns out to be damaged
@@ -101,6 +94,65 @@ public final class Conversion {
    */
   public static void run(
       Checkpoint checkpoint,
+      List<Target> targets,
+      Optional<Calibration> calibration,
+      List<PackReader> reused,
+      int threads,
+      Leftover leftover,
+      ProgressListener progress)
+      throws IOException {
+    EncodedTensors known =
+        ReusedPacks.of(reused, checkpoint.fingerprint(), calibration.map(Calibration::sha256));
+    new Conversion(checkpoint, calibration, known, progress).convert(targets, threads, leftover);
+  }
+
+  /**
+   * Encodes one part of a pack, which {@link #join} puts together with the others. A part that is
+   * there already is left as it is.
+   *
+   * @param target the whole pack
+   * @param number of the part, from 1
+   * @param count of the parts
+   * @return whether there was something to do
+   */
+  public static boolean runPart(
+      Checkpoint checkpoint,
+      Target target,
+      Optional<Calibration> calibration,
+      int number,
+      int count,
+      int threads,
+      Leftover leftover,
+      ProgressListener progress)
+      throws IOException {
+    return new Conversion(checkpoint, calibration, EncodedTensors.NONE, progress)
+        .convertPart(target, number, count, threads, leftover);
+  }
+
+  /**
+   * Puts a pack together of its parts, which lie beside it: the same bytes as a whole conversion's.
+   *
+   * @throws java.nio.file.NoSuchFileException when a part is missing
+   * @throws bora.formats.MismatchedArtifactException when a part is of another conversion
+   */
+  public static void join(
+      Checkpoint checkpoint,
+      Target target,
+      Optional<Calibration> calibration,
+      int threads,
+      ProgressListener progress)
+      throws IOException {
+    Conversion reading = new Conversion(checkpoint, calibration, EncodedTensors.NONE, progress);
+    PackLayout layout = target.plan().layout(lengths(reading.readAttachments()));
+    try (PackParts parts = PackParts.open(target.out(), layout, reading.workAnywhere(target))) {
+      new Conversion(checkpoint, calibration, new JoinedParts(parts), progress)
+          .convert(List.of(target), threads, Leftover.DISCARD);
+    }
+  }
+
+  /** Converts to one pack. */
+  public static void run(
+      Checkpoint checkpoint,
       QuantizationPlan plan,
       Optional<Calibration> calibration,
       Path out,
@@ -108,7 +160,8 @@ public final class Conversion {
       Leftover leftover,
       ProgressListener progress)
       throws IOException {
-    new Conversion(checkpoint, plan, calibration, progress).convert(out, threads, leftover);
+    List<Target> targets = List.of(new Target(plan, out));
+    run(checkpoint, targets, calibration, List.of(), threads, leftover, progress);
   }
 
   /** Converts anew and without a calibration. */
@@ -134,56 +187,98 @@ public final class Conversion {
     return bytes;
   }
 
-  private void convert(Path out, int threads, Leftover leftover) throws IOException {
+  private void convert(List<Target> targets, int threads, Leftover leftover) throws IOException {
     SortedMap<String, ByteBuffer> attachments = readAttachments();
-    SortedMap<String, Long> attachmentBytes = new TreeMap<>();
-    attachments.forEach((name, bytes) -> attachmentBytes.put(name, (long) bytes.remaining()));
-    PackLayout layout = plan.layout(attachmentBytes);
-    try (PackWriter writer = open(out, layout, leftover);
-        OnShutdown _ = OnShutdown.run(() -> discard(writer))) {
-      if (calibration.isPresent()) {
-        Workers.run(threads, FeedbackEncoder::new, feedbackTasks(writer, calibration.get()));
-      } else {
-        Workers.run(workers(threads), TensorEncoder::new, tasks(writer));
+    try (OnShutdown _ = OnShutdown.run(this::discard)) {
+      for (Target target : targets) {
+        PackLayout layout = target.plan().layout(lengths(attachments));
+        PackWriter writer = open(target, layout, leftover);
+        outputs.add(new ConversionOutput(target.plan(), target.plan().encodings(), writer));
       }
-      for (Map.Entry<String, ByteBuffer> attachment : attachments.entrySet()) {
-        writer.attach(attachment.getKey(), attachment.getValue());
-      }
+      tensors.run(checkpoint.config().tensors().keySet(), sources.files(), threads);
       sources.requireUnchanged();
-      writer.finish(provenance());
-    } catch (InternalError e) {
-      if (MappedFile.isFault(e)) {
-        throw sources.unreadable(e);
+      known.requireSources(namedHashes());
+      for (ConversionOutput output : outputs) {
+        for (Map.Entry<String, ByteBuffer> attachment : attachments.entrySet()) {
+          output.writer().attach(attachment.getKey(), attachment.getValue().duplicate());
+        }
+        output.writer().finish(provenance(output.plan()));
       }
-      throw e;
+    } catch (InternalError e) {
+      throw sources.unreadable(e);
+    } finally {
+      close();
     }
   }
 
-  /** Never more than the heap has room for. */
-  private static int workers(int threads) {
-    long fitting = Runtime.getRuntime().maxMemory() / HEAP_BYTES_PER_WORKER;
-    return Math.clamp(fitting, 1, threads);
+  private boolean convertPart(Target target, int number, int count, int threads, Leftover leftover)
+      throws IOException {
+    PackLayout layout = target.plan().layout(lengths(readAttachments()));
+    LayoutPart part = LayoutPart.of(layout, number, count);
+    String work = workAnywhere(target);
+    if (PackParts.isDone(target.out(), part, work)) {
+      return false;
+    }
+    List<Path> files = sources.files();
+    List<Path> hashed = new ArrayList<>();
+    for (int file = number - 1; file < files.size(); file += count) {
+      hashed.add(files.get(file));
+    }
+    try (OnShutdown _ = OnShutdown.run(this::discard)) {
+      PackWriter writer = PackWriter.ofPart(target.out(), part, work, leftover == Leftover.RESUME);
+      outputs.add(new ConversionOutput(target.plan(), target.plan().encodings(), writer));
+      tensors.run(Set.copyOf(part.tensors()), hashed, threads);
+      sources.requireUnchanged();
+      writer.finishPart();
+      return true;
+    } catch (InternalError e) {
+      throw sources.unreadable(e);
+    } finally {
+      close();
+    }
   }
 
-  private PackWriter open(Path out, PackLayout layout, Leftover leftover) throws IOException {
-    String work =
-        String.join(
-            "\n",
-            ToolVersion.current(),
-            plan.sha256(),
-            plan.checkpoint(),
-            calibration.map(Calibration::sha256).orElse(""),
-            sources.describe());
+  private static SortedMap<String, Long> lengths(SortedMap<String, ByteBuffer> attachments) {
+    SortedMap<String, Long> lengths = new TreeMap<>();
+    attachments.forEach((name, bytes) -> lengths.put(name, (long) bytes.remaining()));
+    return lengths;
+  }
+
+  private void close() throws IOException {
+    for (ConversionOutput output : outputs) {
+      output.writer().close();
+    }
+  }
+
+  private PackWriter open(Target target, PackLayout layout, Leftover leftover) throws IOException {
+    String work = work(target, sources.describe());
     return switch (leftover) {
-      case DISCARD -> PackWriter.create(out, layout, work);
-      case RESUME -> PackWriter.resume(out, layout, work);
+      case DISCARD -> PackWriter.create(target.out(), layout, work);
+      case RESUME -> PackWriter.resume(target.out(), layout, work);
     };
   }
 
+  /** Parts may be made on several machines, whose copies of a checkpoint are of several times. */
+  private String workAnywhere(Target target) {
+    return work(target, sources.describeAnywhere());
+  }
+
+  private String work(Target target, String files) {
+    return String.join(
+        "\n",
+        ToolVersion.current(),
+        target.plan().sha256(),
+        target.plan().checkpoint(),
+        calibration.map(Calibration::sha256).orElse(""),
+        files);
+  }
+
   /** The process ends: there is nobody left to tell of a failure. */
-  private static void discard(PackWriter writer) {
+  private void discard() {
     try {
-      writer.discard();
+      for (ConversionOutput output : outputs) {
+        output.writer().discard();
+      }
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }
@@ -200,84 +295,6 @@ public final class Conversion {
       attachments.put(file.getFileName().toString(), ByteBuffer.wrap(Files.readAllBytes(file)));
     }
     return attachments;
-  }
-
-  /**
-   * File by file; of each the longest first, so that no thread is left alone with a long one at the
-   * end.
-   */
-  private Queue<Workers.Task<TensorEncoder>> tasks(PackWriter writer) {
-    Map<Path, List<SourceTensor>> tensors = new HashMap<>();
-    for (TensorKey key : checkpoint.config().tensors().keySet()) {
-      SourceTensor tensor = checkpoint.tensor(key);
-      tensors.computeIfAbsent(tensor.file(), _ -> new ArrayList<>()).add(tensor);
-    }
-    Queue<Workers.Task<TensorEncoder>> tasks = new ArrayDeque<>();
-    for (Path source : sources.files()) {
-      tasks.add(encoder -> hash(source, writer));
-      List<SourceTensor> inFile = tensors.getOrDefault(source, List.of());
-      inFile.stream()
-          .sorted(Comparator.comparingLong(SourceTensor::byteSize).reversed())
-          .forEach(tensor -> tasks.add(encoder -> encode(tensor, encoder, writer)));
-    }
-    return tasks;
-  }
-
-  private void hash(Path source, PackWriter writer) throws IOException {
-    String name = source.getFileName().toString();
-    Optional<String> known = writer.recoverSource(name);
-    if (known.isPresent()) {
-      sourceHashes.put(source, known.get());
-      progress.advance(Files.size(source));
-      return;
-    }
-    String sha256 = Sha256.of(source, progress);
-    writer.recordSource(name, sha256);
-    sourceHashes.put(source, sha256);
-  }
-
-  private void encode(SourceTensor source, TensorEncoder encoder, PackWriter writer)
-      throws IOException {
-    TensorKey key = source.key();
-    if (!writer.recover(key)) {
-      try (TensorSink sink = writer.tensor(key)) {
-        encoder.encode(WeightSource.of(source), encodings.get(key), sink::append);
-      }
-    }
-    progress.advance(source.byteSize());
-  }
-
-  /** Tensors that read the same input go together, for they share its factor. */
-  private Queue<Workers.Task<FeedbackEncoder>> feedbackTasks(PackWriter writer, Calibration known) {
-    FoldedModel model =
-        new FoldedModel(checkpoint.config(), key -> WeightSource.of(checkpoint.tensor(key)), known);
-    Queue<Workers.Task<FeedbackEncoder>> tasks = new ArrayDeque<>();
-    for (Path source : sources.files()) {
-      tasks.add(encoder -> hash(source, writer));
-    }
-    for (List<TensorKey> sharing : keysByReader(checkpoint.config())) {
-      tasks.add(encoder -> encode(sharing, model, encoder, writer));
-    }
-    return tasks;
-  }
-
-  private void encode(
-      List<TensorKey> sharing, FoldedModel model, FeedbackEncoder encoder, PackWriter writer)
-      throws IOException {
-    FeedbackFactor factor = FeedbackFactor.identity(1);
-    for (TensorKey key : sharing) {
-      if (!writer.recover(key)) {
-        Encoding encoding = encodings.get(key);
-        boolean rounded = encoding != Encoding.F32 && encoding != Encoding.BF16;
-        if (rounded && factor.columns() == 1) {
-          factor = model.factor(key);
-        }
-        try (TensorSink sink = writer.tensor(key)) {
-          encoder.encode(model.weights(key), encoding, factor, sink::append);
-        }
-      }
-      progress.advance(checkpoint.tensor(key).byteSize());
-    }
   }
 
   /**
@@ -317,12 +334,20 @@ public final class Conversion {
         calibrated ? Optional.of(hash) : Optional.empty());
   }
 
-  private Provenance provenance() throws IOException {
+  private Map<String, String> namedHashes() {
+    Map<String, String> hashes = new HashMap<>();
+    tensors
+        .sourceHashes()
+        .forEach((file, sha256) -> hashes.put(file.getFileName().toString(), sha256));
+    return hashes;
+  }
+
+  private Provenance provenance(QuantizationPlan plan) throws IOException {
     List<Provenance.Source> hashed = new ArrayList<>();
     for (Path file : sources.files()) {
       hashed.add(
           new Provenance.Source(
-              file.getFileName().toString(), Files.size(file), sourceHashes.get(file)));
+              file.getFileName().toString(), Files.size(file), tensors.sourceHashes().get(file)));
     }
     return new Provenance(
         ToolVersion.current(),

@@ -1,5 +1,6 @@
 package bora.converter;
 
+import bora.formats.MappedFile;
 import bora.formats.checkpoint.Checkpoint;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -41,6 +42,15 @@ final class SourceFiles {
     return List.copyOf(states.keySet());
   }
 
+  /** Name and length of each: what stays the same on another machine. */
+  String describeAnywhere() {
+    StringBuilder text = new StringBuilder();
+    states.forEach(
+        (file, state) ->
+            text.append(file.getFileName()).append(' ').append(state.bytes()).append('\n'));
+    return text.toString();
+  }
+
   /** Name, length and time of change of each. */
   String describe() {
     StringBuilder text = new StringBuilder();
@@ -77,8 +87,15 @@ final class SourceFiles {
     }
   }
 
-  /** What to say when bytes of a mapped file could not be read. */
+  /**
+   * What to say when bytes of a mapped file could not be read.
+   *
+   * @throws InternalError the error itself, if it is another
+   */
   IOException unreadable(InternalError fault) {
+    if (!MappedFile.isFault(fault)) {
+      throw fault;
+    }
     try {
       requireUnchanged();
     } catch (IOException changed) {

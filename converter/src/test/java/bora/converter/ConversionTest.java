@@ -20,7 +20,10 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.stream.Stream;
@@ -75,6 +78,134 @@ class ConversionTest {
       convert(example("tiny-mixtral"), policy, more, threads);
       assertEquals(-1, Files.mismatch(one, more));
     }
+  }
+
+  private static QuantizationPlan plan(Checkpoint checkpoint, String policy) throws IOException {
+    return Planner.plan(checkpoint, QuantizationPolicy.named(policy), ProgressListener.NONE);
+  }
+
+  @Test
+  void severalPacksOfOneRunAreThoseOfRunsOfTheirOwn() throws IOException {
+    List<String> policies = List.of("q6", "balanced", "q4");
+    List<Path> alone = new ArrayList<>();
+    List<Conversion.Target> targets = new ArrayList<>();
+    try (Checkpoint checkpoint = Checkpoint.open(example("tiny-mixtral"))) {
+      for (String policy : policies) {
+        alone.add(directory.resolve(policy + ".bora"));
+        convert(example("tiny-mixtral"), policy, alone.getLast(), 2);
+        Path together = directory.resolve(policy + "-together.bora");
+        targets.add(new Conversion.Target(plan(checkpoint, policy), together));
+      }
+      AtomicLong heard = new AtomicLong();
+      Conversion.run(
+          checkpoint,
+          targets,
+          Optional.empty(),
+          List.of(),
+          2,
+          Conversion.Leftover.DISCARD,
+          heard::addAndGet);
+      assertEquals(Conversion.workBytes(checkpoint), heard.get(), "the checkpoint is read once");
+    }
+    for (int i = 0; i < targets.size(); i++) {
+      assertEquals(-1, Files.mismatch(alone.get(i), targets.get(i).out()));
+    }
+  }
+
+  @Test
+  void whatAnEarlierPackEncodedAlikeIsTakenFromIt() throws IOException {
+    Path old = directory.resolve("old.bora");
+    Path alone = directory.resolve("alone.bora");
+    Path reusing = directory.resolve("reusing.bora");
+    convert(example("tiny-mixtral"), "q6", old, 2);
+    convert(example("tiny-mixtral"), "balanced", alone, 2);
+    try (Checkpoint checkpoint = Checkpoint.open(example("tiny-mixtral"));
+        PackReader donor = PackReader.open(old)) {
+      List<Conversion.Target> targets =
+          List.of(new Conversion.Target(plan(checkpoint, "balanced"), reusing));
+      reuse(checkpoint, targets, donor);
+      assertEquals(-1, Files.mismatch(alone, reusing));
+    }
+    // A damaged tensor that would be taken shows that it is taken, and checked.
+    byte[] bytes = Files.readAllBytes(old);
+    try (PackReader pack = PackReader.open(old)) {
+      TensorKey key =
+          pack.manifest().entries().values().stream()
+              .filter(entry -> entry.key().expert() == 3)
+              .findFirst()
+              .orElseThrow()
+              .key();
+      bytes[(int) pack.manifest().entries().get(key).range().offsetBytes()] ^= 1;
+    }
+    Path damaged = Files.write(directory.resolve("damaged.bora"), bytes);
+    try (Checkpoint checkpoint = Checkpoint.open(example("tiny-mixtral"));
+        PackReader donor = PackReader.open(damaged)) {
+      List<Conversion.Target> targets =
+          List.of(new Conversion.Target(plan(checkpoint, "q6"), reusing));
+      CorruptFileException failure =
+          assertThrows(CorruptFileException.class, () -> reuse(checkpoint, targets, donor));
+      assertTrue(failure.getMessage().contains("expert 3"), failure.getMessage());
+    }
+    try (Checkpoint other = Checkpoint.open(example("tiny-mistral"));
+        PackReader donor = PackReader.open(old)) {
+      assertThrows(MismatchedArtifactException.class, () -> reuse(other, List.of(), donor));
+    }
+  }
+
+  private static void reuse(
+      Checkpoint checkpoint, List<Conversion.Target> targets, PackReader donor) throws IOException {
+    Conversion.run(
+        checkpoint,
+        targets,
+        Optional.empty(),
+        List.of(donor),
+        2,
+        Conversion.Leftover.DISCARD,
+        ProgressListener.NONE);
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {1, 3, 7})
+  void partsJoinToTheBytesOfOneRun(int count) throws IOException {
+    Path alone = directory.resolve("alone.bora");
+    convert(example("tiny-mixtral"), "balanced", alone, 2);
+    Path joined = directory.resolve("joined.bora");
+    // Another machine has a copy of the checkpoint, of another time.
+    Path copy = copyOf(example("tiny-mixtral"), directory.resolve("copy"));
+    for (int number = count; number >= 1; number--) {
+      Path from = number % 2 == 0 ? copy : example("tiny-mixtral");
+      try (Checkpoint checkpoint = Checkpoint.open(from)) {
+        Conversion.Target target = new Conversion.Target(plan(checkpoint, "balanced"), joined);
+        assertTrue(runPart(checkpoint, target, number, count));
+        assertFalse(runPart(checkpoint, target, number, count), "what is done stays done");
+      }
+    }
+    try (Checkpoint checkpoint = Checkpoint.open(copy)) {
+      Conversion.Target target = new Conversion.Target(plan(checkpoint, "balanced"), joined);
+      Conversion.join(checkpoint, target, Optional.empty(), 2, ProgressListener.NONE);
+      assertEquals(-1, Files.mismatch(alone, joined));
+      Files.delete(directory.resolve(String.format("joined.bora.part-00001-of-%05d", count)));
+      assertThrows(
+          NoSuchFileException.class,
+          () -> Conversion.join(checkpoint, target, Optional.empty(), 2, ProgressListener.NONE));
+      Conversion.Target other = new Conversion.Target(plan(checkpoint, "q8"), joined);
+      assertThrows(
+          IOException.class,
+          () -> Conversion.join(checkpoint, other, Optional.empty(), 2, ProgressListener.NONE));
+    }
+  }
+
+  private static boolean runPart(
+      Checkpoint checkpoint, Conversion.Target target, int number, int count) throws IOException {
+    return Conversion.runPart(
+        checkpoint,
+        target,
+        Optional.empty(),
+        number,
+        count,
+        2,
+        Conversion.Leftover.DISCARD,
+        ProgressListener.NONE);
   }
 
   @Test

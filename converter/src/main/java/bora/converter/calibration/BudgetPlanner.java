@@ -48,17 +48,14 @@ import java.util.concurrent.ConcurrentHashMap;
 public final class BudgetPlanner {
   private final Checkpoint checkpoint;
   private final ModelConfig config;
-  private final Budget budget;
   private final Profile profile;
   private final Optional<Calibration> calibration;
   private final FoldedModel model;
   private final Optional<SensitivityModel> sensitivities;
 
-  private BudgetPlanner(
-      Checkpoint checkpoint, Budget budget, Profile profile, Optional<Calibration> calibration) {
+  private BudgetPlanner(Checkpoint checkpoint, Profile profile, Optional<Calibration> calibration) {
     this.checkpoint = checkpoint;
     this.config = checkpoint.config();
-    this.budget = budget;
     this.profile = profile;
     this.calibration = calibration;
     MomentsSource moments = calibration.isPresent() ? calibration.get() : MomentsSource.NONE;
@@ -70,31 +67,38 @@ public final class BudgetPlanner {
   }
 
   /**
-   * Plans a checkpoint.
+   * Plans a checkpoint for several budgets, measuring what encodings lose once for all.
    *
    * @param calibration of this checkpoint
    * @param tensors hears of tensors
-   * @throws IOException also when the budget is too small, naming the smallest
+   * @return a plan for each budget, in order
+   * @throws IOException also when a budget is too small, naming the smallest
    */
-  public static QuantizationPlan plan(
+  public static List<QuantizationPlan> plan(
       Checkpoint checkpoint,
-      Budget budget,
+      List<Budget> budgets,
       Profile profile,
       Optional<Calibration> calibration,
       int threads,
       ProgressListener tensors)
       throws IOException {
-    return new BudgetPlanner(checkpoint, budget, profile, calibration).plan(threads, tensors);
+    BudgetPlanner planner = new BudgetPlanner(checkpoint, profile, calibration);
+    SequencedMap<TensorKey, List<Choice>> choices = planner.choices(threads, tensors);
+    List<QuantizationPlan> plans = new ArrayList<>();
+    for (Budget budget : budgets) {
+      plans.add(planner.plan(budget, choices));
+    }
+    return plans;
   }
 
-  private QuantizationPlan plan(int threads, ProgressListener tensors) throws IOException {
-    SequencedMap<TensorKey, List<Choice>> choices = choices(threads, tensors);
+  private QuantizationPlan plan(Budget budget, SequencedMap<TensorKey, List<Choice>> choices)
+      throws IOException {
     String name =
         budget
             + ", "
             + profile.id()
             + (sensitivities.isPresent() ? ", calibrated" : ", by weights alone");
-    SizePrediction size = new SizePrediction(name);
+    SizePrediction size = new SizePrediction(budget, name);
     long budgetBytes =
         switch (budget) {
           case Budget.Bits(double bits) -> (long) (bits * config.parameterCount() / Byte.SIZE);
@@ -227,10 +231,12 @@ public final class BudgetPlanner {
     /** More than the digits of a manifest's numbers can vary by, a tensor. */
     private static final int SLACK_BYTES = 4;
 
+    private final Budget budget;
     private final Provenance provenance;
     private long manifestBytes = -1;
 
-    SizePrediction(String planName) throws IOException {
+    SizePrediction(Budget budget, String planName) throws IOException {
+      this.budget = budget;
       provenance = Conversion.expectedProvenance(checkpoint, planName, calibration.isPresent());
     }
 

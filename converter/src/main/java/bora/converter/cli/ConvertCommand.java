@@ -2,12 +2,15 @@ package bora.converter.cli;
 
 import bora.converter.Conversion;
 import bora.formats.checkpoint.Checkpoint;
+import bora.formats.pack.PackReader;
 import bora.quantizer.QuantizationPlan;
 import bora.quantizer.calibration.Calibration;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.Callable;
 import picocli.CommandLine;
@@ -42,9 +45,6 @@ final class ConvertCommand implements Callable<Integer> {
       description = "the pack to write")
   private Path output;
 
-  @Option(names = "--plan", paramLabel = "PLAN.json", description = "a plan made by `bora plan`")
-  private Path planFile;
-
   @Option(
       names = "--resume",
       description =
@@ -52,46 +52,97 @@ final class ConvertCommand implements Callable<Integer> {
               + " interrupted or fails")
   private boolean resume;
 
-  @Mixin private PolicyOptions options;
+  @Option(
+      names = "--reuse",
+      paramLabel = "OLD.bora",
+      description =
+          "an earlier pack of this checkpoint: what it encoded alike is copied; may be repeated")
+  private List<Path> reused = List.of();
+
+  @Option(
+      names = "--part",
+      paramLabel = "K/N",
+      converter = PartNumber.Converter.class,
+      description =
+          "encode only the K-th of N parts, to OUT.bora.part-K-of-N, for `bora join`; a part that"
+              + " is there already is left as it is")
+  private PartNumber part;
+
+  @Mixin private PlanOptions plans;
   @Mixin private ThreadOptions threads;
 
   @Override
   public Integer call() throws IOException {
+    plans.requireOne();
     Usage.require(
         spec,
-        planFile == null || !options.isGiven(),
-        "--plan and a policy or budget: expected one of them, found both");
+        part == null || reused.isEmpty(),
+        "--part and --reuse: expected one of them, found both");
     PrintWriter err = spec.commandLine().getErr();
     try (Checkpoint checkpoint = CheckpointArgument.open(directory, err);
-        Calibration calibration = options.openCalibration(checkpoint).orElse(null)) {
+        Calibration calibration = plans.openCalibration(checkpoint).orElse(null)) {
       Optional<Calibration> known = Optional.ofNullable(calibration);
-      QuantizationPlan plan =
-          planFile == null
-              ? options.plan(checkpoint, known, threads.count(spec), err)
-              : QuantizationPlan.read(planFile, checkpoint.config(), checkpoint.fingerprint());
+      QuantizationPlan plan = plans.plan(checkpoint, known, threads.count(spec), err);
       Conversion.Leftover leftover =
           resume ? Conversion.Leftover.RESUME : Conversion.Leftover.DISCARD;
-      convert(checkpoint, plan, known, output, threads.count(spec), leftover, err);
+      Conversion.Target target = new Conversion.Target(plan, output);
+      if (part != null) {
+        convertPart(checkpoint, target, known, leftover, err);
+        return ExitCode.DONE;
+      }
+      convert(checkpoint, List.of(target), known, reused, threads.count(spec), leftover, err);
     }
     return ExitCode.DONE;
   }
 
+  private void convertPart(
+      Checkpoint checkpoint,
+      Conversion.Target target,
+      Optional<Calibration> known,
+      Conversion.Leftover leftover,
+      PrintWriter err)
+      throws IOException {
+    String name = "part " + part.number() + " of " + part.count();
+    boolean done;
+    try (Progress progress = Progress.ofBytes(err, "converting " + name, -1)) {
+      done =
+          Conversion.runPart(
+              checkpoint,
+              target,
+              known,
+              part.number(),
+              part.count(),
+              threads.count(spec),
+              leftover,
+              progress);
+    }
+    err.println((done ? "wrote " : "there already: ") + name + " of " + output);
+  }
+
   static void convert(
       Checkpoint checkpoint,
-      QuantizationPlan plan,
+      List<Conversion.Target> targets,
       Optional<Calibration> calibration,
-      Path output,
+      List<Path> reused,
       int threads,
       Conversion.Leftover leftover,
       PrintWriter err)
       throws IOException {
-    long bytes = Conversion.workBytes(checkpoint);
-    try (Progress progress = Progress.ofBytes(err, "converting", bytes)) {
-      Conversion.run(checkpoint, plan, calibration, output, threads, leftover, progress);
+    List<PackReader> donors = new ArrayList<>();
+    try (Progress progress =
+        Progress.ofBytes(err, "converting", Conversion.workBytes(checkpoint))) {
+      for (Path pack : reused) {
+        donors.add(PackReader.open(pack));
+      }
+      Conversion.run(checkpoint, targets, calibration, donors, threads, leftover, progress);
+    } finally {
+      donors.forEach(PackReader::close);
     }
-    err.println(
-        Sizes.format(
-            "wrote %s: %s, %.3f bits a weight",
-            output, Sizes.of(Files.size(output)), plan.bitsPerWeight()));
+    for (Conversion.Target target : targets) {
+      err.println(
+          Sizes.format(
+              "wrote %s: %s, %.3f bits a weight",
+              target.out(), Sizes.of(Files.size(target.out())), target.plan().bitsPerWeight()));
+    }
   }
 }

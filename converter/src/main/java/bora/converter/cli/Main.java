@@ -35,6 +35,7 @@ import picocli.CommandLine.Command;
       CalibrateCommand.class,
       PlanCommand.class,
       ConvertCommand.class,
+      JoinCommand.class,
       VerifyCommand.class,
       CaptureCommand.class,
       DiffCommand.class,
@@ -43,7 +44,11 @@ import picocli.CommandLine.Command;
       GenerateCommand.class,
       ChatCommand.class,
       BenchCommand.class,
-      ExportCommand.class
+      ExportCommand.class,
+      ReleaseCommand.class,
+      VerifySignatureCommand.class,
+      PushCommand.class,
+      PullCommand.class
     })
 public final class Main implements Runnable {
   /** The longest line of the commands' descriptions fits. */

@@ -1,6 +1,7 @@
 package bora.converter.cli;
 
 import bora.converter.calibration.BudgetPlanner;
+import bora.converter.release.ReleaseName;
 import bora.formats.checkpoint.Checkpoint;
 import bora.quantizer.Budget;
 import bora.quantizer.Planner;
@@ -12,8 +13,10 @@ import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.Objects;
+import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Optional;
+import java.util.SequencedMap;
 import java.util.stream.Stream;
 import picocli.CommandLine;
 import picocli.CommandLine.Option;
@@ -35,8 +38,10 @@ final class PolicyOptions {
   @Option(
       names = "--bits",
       paramLabel = "B",
-      description = "instead of a policy: at most so many bits a weight, spent where it helps most")
-  private Double bits;
+      description =
+          "instead of a policy: at most so many bits a weight, spent where it helps most; `build`"
+              + " takes it several times")
+  private List<Double> bits = List.of();
 
   @Option(
       names = "--size",
@@ -61,7 +66,7 @@ final class PolicyOptions {
 
   /** Whether the user said how to choose encodings. */
   boolean isGiven() {
-    return policy != null || bits != null || size != null;
+    return policy != null || !bits.isEmpty() || size != null;
   }
 
   /** The calibration of a checkpoint, if one was given; the caller closes it. */
@@ -71,35 +76,58 @@ final class PolicyOptions {
         : Optional.of(Calibration.open(calibration, checkpoint.config(), checkpoint.fingerprint()));
   }
 
+  /** The one plan that was asked for. */
   QuantizationPlan plan(
+      Checkpoint checkpoint, Optional<Calibration> known, int threads, PrintWriter err)
+      throws IOException {
+    Usage.require(spec, bits.size() <= 1, "--bits: expected it once, found it several times");
+    return plans(checkpoint, known, threads, err).values().iterator().next();
+  }
+
+  /** Every plan that was asked for, by the name of its budget or policy, as it stands in files'. */
+  SequencedMap<String, QuantizationPlan> plans(
       Checkpoint checkpoint, Optional<Calibration> known, int threads, PrintWriter err)
       throws IOException {
     Usage.require(
         spec,
-        Stream.of(policy, bits, size).filter(Objects::nonNull).count() <= 1,
+        Stream.of(policy != null, !bits.isEmpty(), size != null).filter(given -> given).count()
+            <= 1,
         "--policy, --bits and --size: expected one of them, found several");
+    SequencedMap<String, Budget> budgets = budgets();
+    SequencedMap<String, QuantizationPlan> plans = new LinkedHashMap<>();
     int tensors = checkpoint.config().tensors().size();
-    if (bits == null && size == null) {
+    if (budgets.isEmpty()) {
       QuantizationPolicy rules = rules();
       try (Progress progress = Progress.of(err, "planning", tensors, "tensors")) {
-        return Planner.plan(checkpoint, rules, progress);
+        plans.put(ReleaseName.plain(rules.name()), Planner.plan(checkpoint, rules, progress));
       }
+      return plans;
     }
-    Budget budget = budget();
     Profile chosenProfile = Usage.value(() -> Profile.ofId(profile));
     if (known.isEmpty()) {
       err.println(
           "no --calibration: the budget is spread by the weights alone, which is much worse");
     }
     try (Progress progress = Progress.of(err, "planning", tensors, "tensors")) {
-      return BudgetPlanner.plan(checkpoint, budget, chosenProfile, known, threads, progress);
+      List<Budget> inOrder = List.copyOf(budgets.values());
+      List<QuantizationPlan> planned =
+          BudgetPlanner.plan(checkpoint, inOrder, chosenProfile, known, threads, progress);
+      for (String name : budgets.keySet()) {
+        plans.put(name, planned.get(plans.size()));
+      }
     }
+    return plans;
   }
 
-  private Budget budget() {
-    return bits != null
-        ? Usage.value(() -> new Budget.Bits(bits))
-        : Usage.value(() -> new Budget.Size(Sizes.parse(size)));
+  private SequencedMap<String, Budget> budgets() {
+    SequencedMap<String, Budget> budgets = new LinkedHashMap<>();
+    for (double each : bits) {
+      budgets.put(ReleaseName.budget(each), Usage.value(() -> new Budget.Bits(each)));
+    }
+    if (size != null) {
+      budgets.put(ReleaseName.plain(size), Usage.value(() -> new Budget.Size(Sizes.parse(size))));
+    }
+    return budgets;
   }
 
   private QuantizationPolicy rules() throws IOException {

@@ -52,6 +52,10 @@ final class VerificationOutput {
     return json;
   }
 
+  boolean hasReports() {
+    return !reports.isEmpty();
+  }
+
   /** Finds out before the work whether the reports can be written after it. */
   void requireWritable() throws IOException {
     for (Path report : reports) {

@@ -1,0 +1,30 @@
+package bora.converter;
+
+import bora.formats.encoding.Encoding;
+import bora.formats.model.TensorKey;
+import java.io.IOException;
+import java.lang.foreign.MemorySegment;
+import java.util.Map;
+import java.util.Optional;
+
+/** Where tensors that were encoded before are taken from. */
+interface EncodedTensors {
+  /** Has nothing. */
+  EncodedTensors NONE = (_, _) -> Optional.empty();
+
+  /** The checked bytes of a tensor in an encoding; none where it has to be encoded. */
+  Optional<MemorySegment> find(TensorKey key, Encoding encoding) throws IOException;
+
+  /** The SHA-256 of a file of the checkpoint, where it is known already. */
+  default Optional<String> source(String name) {
+    return Optional.empty();
+  }
+
+  /**
+   * Told at the end what the checkpoint's files are.
+   *
+   * @param sha256 of each by its name
+   * @throws bora.formats.MismatchedArtifactException when the tensors were made of other files
+   */
+  default void requireSources(Map<String, String> sha256) throws IOException {}
+}

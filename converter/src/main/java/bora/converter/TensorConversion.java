@@ -1,0 +1,174 @@
+package bora.converter;
+
+import bora.formats.ProgressListener;
+import bora.formats.Sha256;
+import bora.formats.checkpoint.Checkpoint;
+import bora.formats.checkpoint.SourceTensor;
+import bora.formats.encoding.Encoding;
+import bora.formats.model.TensorKey;
+import bora.formats.pack.PackWriter;
+import bora.quantizer.FeedbackEncoder;
+import bora.quantizer.FeedbackFactor;
+import bora.quantizer.FoldedModel;
+import bora.quantizer.TensorEncoder;
+import bora.quantizer.WeightSource;
+import bora.quantizer.calibration.Calibration;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Queue;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+
+/** Encodes tensors of a checkpoint into packs and hashes its files, on several threads. */
+final class TensorConversion {
+  /** A group of panels as wide as a row of Mixtral 8x22B's w2, and as much again. */
+  private static final long HEAP_BYTES_PER_WORKER = 16L << 20;
+
+  private final Checkpoint checkpoint;
+  private final Optional<Calibration> calibration;
+  private final EncodedTensors known;
+  private final List<ConversionOutput> outputs;
+  private final ProgressListener progress;
+  private final Map<Path, String> sourceHashes = new ConcurrentHashMap<>();
+
+  /**
+   * @param known where tensors and hashes are taken from that are there already
+   * @param progress hears bytes of the checkpoint
+   */
+  TensorConversion(
+      Checkpoint checkpoint,
+      Optional<Calibration> calibration,
+      EncodedTensors known,
+      List<ConversionOutput> outputs,
+      ProgressListener progress) {
+    this.checkpoint = checkpoint;
+    this.calibration = calibration;
+    this.known = known;
+    this.outputs = outputs;
+    this.progress = progress;
+  }
+
+  /** The SHA-256 of each hashed file. */
+  Map<Path, String> sourceHashes() {
+    return sourceHashes;
+  }
+
+  /**
+   * Encodes tensors into every output and hashes files of the checkpoint.
+   *
+   * @param threads at least 1; fewer work where the heap is too small for that many
+   */
+  void run(Set<TensorKey> tensors, List<Path> hashed, int threads) throws IOException {
+    if (calibration.isPresent()) {
+      Workers.run(threads, FeedbackEncoder::new, feedbackTasks(calibration.get(), tensors, hashed));
+    } else {
+      Workers.run(workers(threads), TensorEncoder::new, tasks(tensors, hashed));
+    }
+  }
+
+  /** Never more than the heap has room for. */
+  private static int workers(int threads) {
+    long fitting = Runtime.getRuntime().maxMemory() / HEAP_BYTES_PER_WORKER;
+    return Math.clamp(fitting, 1, threads);
+  }
+
+  /**
+   * File by file; of each the longest first, so that no thread is left alone with a long one at the
+   * end.
+   */
+  private Queue<Workers.Task<TensorEncoder>> tasks(Set<TensorKey> wanted, List<Path> hashed) {
+    Map<Path, List<SourceTensor>> tensors = new HashMap<>();
+    for (TensorKey key : wanted) {
+      SourceTensor tensor = checkpoint.tensor(key);
+      tensors.computeIfAbsent(tensor.file(), _ -> new ArrayList<>()).add(tensor);
+    }
+    Queue<Workers.Task<TensorEncoder>> tasks = new ArrayDeque<>();
+    for (Path source : checkpoint.sourceFiles()) {
+      if (hashed.contains(source)) {
+        tasks.add(encoder -> hash(source));
+      }
+      List<SourceTensor> inFile = tensors.getOrDefault(source, List.of());
+      inFile.stream()
+          .sorted(Comparator.comparingLong(SourceTensor::byteSize).reversed())
+          .forEach(tensor -> tasks.add(encoder -> encode(tensor, encoder)));
+    }
+    return tasks;
+  }
+
+  private void hash(Path source) throws IOException {
+    String name = source.getFileName().toString();
+    Optional<String> recovered =
+        outputs.stream()
+            .flatMap(out -> out.writer().recoverSource(name).stream())
+            .findFirst()
+            .or(() -> known.source(name));
+    String sha256;
+    if (recovered.isPresent()) {
+      sha256 = recovered.get();
+      progress.advance(Files.size(source));
+    } else {
+      sha256 = Sha256.of(source, progress);
+    }
+    for (ConversionOutput output : outputs) {
+      if (output.writer().recoverSource(name).isEmpty()) {
+        output.writer().recordSource(name, sha256);
+      }
+    }
+    sourceHashes.put(source, sha256);
+  }
+
+  private void encode(SourceTensor source, TensorEncoder encoder) throws IOException {
+    TensorKey key = source.key();
+    for (Map.Entry<Encoding, List<PackWriter>> needed :
+        ConversionOutput.needing(key, outputs, known).entrySet()) {
+      try (ConversionOutput.Sinks sinks = new ConversionOutput.Sinks(key, needed.getValue())) {
+        encoder.encode(WeightSource.of(source), needed.getKey(), sinks::append);
+      }
+    }
+    progress.advance(source.byteSize());
+  }
+
+  /** Tensors that read the same input go together, for they share its factor. */
+  private Queue<Workers.Task<FeedbackEncoder>> feedbackTasks(
+      Calibration moments, Set<TensorKey> wanted, List<Path> hashed) {
+    FoldedModel model =
+        new FoldedModel(
+            checkpoint.config(), key -> WeightSource.of(checkpoint.tensor(key)), moments);
+    Queue<Workers.Task<FeedbackEncoder>> tasks = new ArrayDeque<>();
+    for (Path source : hashed) {
+      tasks.add(encoder -> hash(source));
+    }
+    for (List<TensorKey> sharing : Conversion.keysByReader(checkpoint.config())) {
+      List<TensorKey> here = sharing.stream().filter(wanted::contains).toList();
+      tasks.add(encoder -> encode(here, model, encoder));
+    }
+    return tasks;
+  }
+
+  private void encode(List<TensorKey> sharing, FoldedModel model, FeedbackEncoder encoder)
+      throws IOException {
+    FeedbackFactor factor = FeedbackFactor.identity(1);
+    for (TensorKey key : sharing) {
+      for (Map.Entry<Encoding, List<PackWriter>> needed :
+          ConversionOutput.needing(key, outputs, known).entrySet()) {
+        Encoding encoding = needed.getKey();
+        boolean rounded = encoding != Encoding.F32 && encoding != Encoding.BF16;
+        if (rounded && factor.columns() == 1) {
+          factor = model.factor(key);
+        }
+        try (ConversionOutput.Sinks sinks = new ConversionOutput.Sinks(key, needed.getValue())) {
+          encoder.encode(model.weights(key), encoding, factor, sinks::append);
+        }
+      }
+      progress.advance(checkpoint.tensor(key).byteSize());
+    }
+  }
+}

@@ -1,0 +1,79 @@
+package bora.converter.release;
+
+import bora.formats.CorruptFileException;
+import bora.formats.json.JsonFields;
+import bora.formats.json.StrictJson;
+import com.fasterxml.jackson.databind.JsonNode;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.Optional;
+import java.util.OptionalDouble;
+import java.util.SequencedMap;
+
+/**
+ * A verification's report as {@code bora verify --report R.json} wrote it.
+ *
+ * @param json the file's bytes
+ * @param weightsSha256 which weights were verified
+ * @param reference what they were held against, for people
+ */
+public record GateReport(
+    Path file,
+    byte[] json,
+    boolean passed,
+    String gate,
+    SequencedMap<String, Double> metrics,
+    String weightsSha256,
+    String reference,
+    long scoredPositions) {
+  private static final String ENDING = ".report.json";
+  private static final long MAX_BYTES = 256L << 20;
+
+  /** Where a pack's report lies when nothing else is said: {@code X.report.json} beside X.bora. */
+  public static Path beside(Path pack) {
+    String name = String.valueOf(pack.getFileName());
+    String stem =
+        bora.formats.pack.ShardName.of(pack)
+            .map(bora.formats.pack.ShardName::stem)
+            .orElse(name.endsWith(".bora") ? name.substring(0, name.length() - 5) : name);
+    return pack.resolveSibling(stem + ENDING);
+  }
+
+  static GateReport read(Path file) throws IOException {
+    long bytes = Files.size(file);
+    if (bytes > MAX_BYTES) {
+      throw new CorruptFileException(
+          file, "expected a report of at most " + MAX_BYTES + " bytes, found " + bytes);
+    }
+    byte[] json = Files.readAllBytes(file);
+    JsonNode root = StrictJson.parseObject(file, json);
+    JsonFields fields = JsonFields.of(file, root);
+    SequencedMap<String, Double> metrics = new LinkedHashMap<>();
+    for (Map.Entry<String, JsonNode> metric : root.path("metrics").properties()) {
+      if (metric.getValue().isNumber()) {
+        metrics.put(metric.getKey(), metric.getValue().doubleValue());
+      }
+    }
+    return new GateReport(
+        file,
+        json,
+        fields.text("verdict").equals("pass"),
+        fields.text("gate"),
+        metrics,
+        fields.object("candidate").text("weightsSha256"),
+        reference(root.path("reference")),
+        fields.has("scoredPositions") ? fields.integer("scoredPositions") : 0);
+  }
+
+  private static String reference(JsonNode texts) {
+    return Optional.ofNullable(texts.get("file")).map(JsonNode::asText).orElse("a reference");
+  }
+
+  OptionalDouble metric(String id) {
+    Double value = metrics.get(id);
+    return value == null ? OptionalDouble.empty() : OptionalDouble.of(value);
+  }
+}
