@@ -1,7 +1,9 @@
 package bora.converter;
 
 import bora.formats.CorruptFileException;
+import bora.formats.OnShutdown;
 import bora.formats.ProgressListener;
+import bora.formats.SmallFile;
 import bora.formats.checkpoint.Checkpoint;
 import bora.formats.model.ModelConfig;
 import bora.formats.model.TensorKey;
@@ -287,12 +289,8 @@ public final class Conversion {
   private SortedMap<String, ByteBuffer> readAttachments() throws IOException {
     SortedMap<String, ByteBuffer> attachments = new TreeMap<>();
     for (Path file : checkpoint.attachmentFiles()) {
-      long bytes = Files.size(file);
-      if (bytes > MAX_ATTACHMENT_BYTES) {
-        throw new CorruptFileException(
-            file, "expected at most " + MAX_ATTACHMENT_BYTES + " bytes, found " + bytes);
-      }
-      attachments.put(file.getFileName().toString(), ByteBuffer.wrap(Files.readAllBytes(file)));
+      byte[] bytes = SmallFile.read(file, MAX_ATTACHMENT_BYTES);
+      attachments.put(file.getFileName().toString(), ByteBuffer.wrap(bytes));
     }
     return attachments;
   }

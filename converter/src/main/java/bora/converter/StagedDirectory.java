@@ -1,5 +1,6 @@
 package bora.converter;
 
+import bora.formats.OnShutdown;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.FileAlreadyExistsException;

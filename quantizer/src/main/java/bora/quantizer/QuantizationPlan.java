@@ -1,5 +1,6 @@
 package bora.quantizer;
 
+import bora.formats.PartialFile;
 import bora.formats.Sha256;
 import bora.formats.encoding.Encoding;
 import bora.formats.model.ModelConfig;
@@ -7,7 +8,6 @@ import bora.formats.model.TensorKey;
 import bora.formats.model.TensorShape;
 import bora.formats.pack.PackLayout;
 import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -59,7 +59,7 @@ public record QuantizationPlan(
 
   /** Writes the plan, indented; equal plans give equal bytes. */
   public void write(Path file) throws IOException {
-    Files.write(file, PlanJson.toIndentedBytes(this));
+    PartialFile.write(file, PlanJson.toIndentedBytes(this));
   }
 
   /** SHA-256 of the plan's JSON without white space, 64 hexadecimal digits. */

@@ -1,15 +1,13 @@
 package bora.verifier;
 
+import bora.formats.PartialFile;
 import bora.formats.json.StrictJson;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
-import java.io.OutputStream;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
-import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.util.Arrays;
 import java.util.Map;
 import java.util.SortedMap;
@@ -51,21 +49,21 @@ final class SafetensorsWriter {
   }
 
   /** Writes everything under another name first, so that no half file is ever found under this. */
-  void write(Path file) throws IOException {
-    Path partial = file.resolveSibling(file.getFileName() + ".partial");
-    try (OutputStream out = Files.newOutputStream(partial)) {
-      byte[] header = header();
-      out.write(
-          ByteBuffer.allocate(Long.BYTES)
-              .order(ByteOrder.LITTLE_ENDIAN)
-              .putLong(header.length)
-              .array());
-      out.write(header);
-      for (Tensor tensor : tensors.values()) {
-        out.write(tensor.bytes.array());
-      }
-    }
-    Files.move(partial, file, StandardCopyOption.REPLACE_EXISTING, StandardCopyOption.ATOMIC_MOVE);
+  void write(Path out) throws IOException {
+    byte[] header = header();
+    PartialFile.write(
+        out,
+        file -> {
+          file.append(
+              ByteBuffer.allocate(Long.BYTES)
+                  .order(ByteOrder.LITTLE_ENDIAN)
+                  .putLong(header.length)
+                  .flip());
+          file.append(ByteBuffer.wrap(header));
+          for (Tensor tensor : tensors.values()) {
+            file.append(ByteBuffer.wrap(tensor.bytes.array()));
+          }
+        });
   }
 
   /** JSON, filled up with spaces. */

@@ -3,6 +3,7 @@ package bora.converter.cli;
 import static java.nio.charset.StandardCharsets.UTF_8;
 
 import bora.converter.Build;
+import bora.formats.PartialFile;
 import bora.formats.checkpoint.Checkpoint;
 import bora.formats.pack.PackReader;
 import bora.runtime.Model;
@@ -131,7 +132,7 @@ final class VerificationOutput {
   int publish(VerificationReport report, PackReader pack, PrintWriter out, PrintWriter err)
       throws IOException {
     for (Path file : reports) {
-      Files.write(file, ReportFormat.ofFile(file).orElseThrow().write(report, pack));
+      PartialFile.write(file, ReportFormat.ofFile(file).orElseThrow().write(report, pack));
       err.println("wrote " + file);
     }
     if (json) {

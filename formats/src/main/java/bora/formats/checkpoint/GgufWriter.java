@@ -1,5 +1,6 @@
 package bora.formats.checkpoint;
 
+import bora.formats.PartialFile;
 import bora.formats.ProgressListener;
 import bora.formats.encoding.Encoding;
 import bora.formats.model.ModelConfig;
@@ -8,11 +9,7 @@ import bora.formats.model.TensorShape;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
-import java.nio.channels.FileChannel;
-import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
-import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -75,21 +72,7 @@ public final class GgufWriter {
       throws IOException {
     GgufWriter writer = new GgufWriter(config, types, rows, progress);
     byte[] header = writer.header(vocabulary);
-    Path partial = out.resolveSibling(out.getFileName() + ".partial");
-    try {
-      try (FileChannel channel =
-          FileChannel.open(
-              partial,
-              StandardOpenOption.CREATE,
-              StandardOpenOption.TRUNCATE_EXISTING,
-              StandardOpenOption.WRITE)) {
-        writer.writeAll(channel, header);
-        channel.force(true);
-      }
-      Files.move(partial, out, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
-    } finally {
-      Files.deleteIfExists(partial);
-    }
+    PartialFile.write(out, file -> writer.writeAll(file, header));
   }
 
   private byte[] header(Optional<GgufVocabulary> vocabulary) {
@@ -136,21 +119,21 @@ public final class GgufWriter {
     return typeOf(keys).bytes(elements);
   }
 
-  private void writeAll(FileChannel channel, byte[] header) throws IOException {
+  private void writeAll(PartialFile file, byte[] header) throws IOException {
     ByteBuffer buffer = ByteBuffer.allocateDirect(CHUNK_BYTES).order(ByteOrder.LITTLE_ENDIAN);
-    writeFully(channel, ByteBuffer.wrap(header));
+    file.append(ByteBuffer.wrap(header));
     for (List<TensorKey> keys : tensors.values()) {
       for (TensorKey key : keys) {
-        buffer = writeTensor(channel, buffer, key);
+        buffer = writeTensor(file, buffer, key);
       }
-      flush(channel, buffer);
-      long end = channel.position();
+      flush(file, buffer);
+      long end = file.byteSize();
       int padding = (int) (Encoding.alignUp(end, GgufHeader.DEFAULT_ALIGNMENT) - end);
-      writeFully(channel, ByteBuffer.allocate(padding));
+      file.append(ByteBuffer.allocate(padding));
     }
   }
 
-  private ByteBuffer writeTensor(FileChannel channel, ByteBuffer buffer, TensorKey key)
+  private ByteBuffer writeTensor(PartialFile file, ByteBuffer buffer, TensorKey key)
       throws IOException {
     TensorShape shape = shapeOf(key);
     WeightType type = types.get(key);
@@ -168,7 +151,7 @@ public final class GgufWriter {
               : stored;
       rows.read(key, row, values);
       if (room.remaining() < rowBytes) {
-        flush(channel, room);
+        flush(file, room);
       }
       WeightEncoder.encode(type, values, room);
       progress.advance(1);
@@ -176,14 +159,8 @@ public final class GgufWriter {
     return room;
   }
 
-  private static void flush(FileChannel channel, ByteBuffer buffer) throws IOException {
-    writeFully(channel, buffer.flip());
+  private static void flush(PartialFile file, ByteBuffer buffer) throws IOException {
+    file.append(buffer.flip());
     buffer.clear();
-  }
-
-  private static void writeFully(FileChannel channel, ByteBuffer bytes) throws IOException {
-    while (bytes.hasRemaining()) {
-      channel.write(bytes);
-    }
   }
 }

@@ -8,6 +8,7 @@ import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
+import java.nio.file.LinkOption;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
@@ -51,14 +52,10 @@ final class PackJournal implements AutoCloseable {
     this.sources = Map.copyOf(sources);
   }
 
-  /** Begins a journal in place of one that may be there. */
+  /** Begins a journal where there is none. */
   static PackJournal start(Path file, String work) throws IOException {
     FileChannel channel =
-        FileChannel.open(
-            file,
-            StandardOpenOption.CREATE,
-            StandardOpenOption.TRUNCATE_EXISTING,
-            StandardOpenOption.WRITE);
+        FileChannel.open(file, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE);
     PackJournal journal = new PackJournal(file, channel, Map.of(), Map.of());
     try {
       journal.append(TITLE + work);
@@ -101,7 +98,7 @@ final class PackJournal implements AutoCloseable {
     if (end == 0) {
       return Optional.empty();
     }
-    FileChannel channel = FileChannel.open(file, access);
+    FileChannel channel = FileChannel.open(file, access, LinkOption.NOFOLLOW_LINKS);
     if (access == StandardOpenOption.WRITE) {
       channel.truncate(end).position(end);
     }

@@ -1,5 +1,6 @@
 package bora.formats.pack;
 
+import bora.formats.PartialFile;
 import bora.formats.Sha256;
 import bora.formats.encoding.Encoding;
 import bora.formats.model.TensorKey;
@@ -195,8 +196,9 @@ public final class PackWriter implements AutoCloseable {
    */
   public boolean recover(TensorKey key) throws IOException {
     Optional<Checksum> recorded = journal.flatMap(lines -> lines.tensor(key));
+    ByteRange range = inFile(layout.tensors().get(key));
     if (recorded.isEmpty()
-        || !file.crc32c(inFile(layout.tensors().get(key)))
+        || !file.crc32c(range.offsetBytes(), range.lengthBytes())
             .equals(Optional.of(recorded.get().crc32c()))) {
       return false;
     }

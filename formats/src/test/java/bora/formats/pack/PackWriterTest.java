@@ -12,12 +12,10 @@ import bora.formats.model.TensorRole;
 import bora.formats.model.TestConfigs;
 import java.io.IOException;
 import java.nio.ByteBuffer;
-import java.nio.channels.FileChannel;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
@@ -126,21 +124,6 @@ class PackWriterTest {
     }
     PackReader.open(out).close();
     fixture.write(out);
-  }
-
-  /** The moves of two processes, one between the other's opening and locking the partial file. */
-  @Test
-  void packFinishedByAnotherWriterMeanwhileIsNotTouched() throws IOException {
-    PackWriter first = PackWriter.create(out, fixture.layout());
-    try (FileChannel late = FileChannel.open(first.partial(), StandardOpenOption.WRITE)) {
-      writeAll(first);
-      first.finish(PackFixture.PROVENANCE);
-      first.close();
-      IOException thrown =
-          assertThrows(IOException.class, () -> PartialFile.lock(late, first.partial(), out));
-      assertTrue(thrown.getMessage().contains("has just finished it"), thrown.getMessage());
-    }
-    PackReader.open(out).close();
   }
 
   @Test

@@ -1,16 +1,15 @@
 package bora.quantizer.calibration;
 
 import bora.formats.CorruptFileException;
+import bora.formats.OnShutdown;
+import bora.formats.PartialFile;
 import bora.formats.encoding.LittleEndian;
 import bora.formats.model.TensorKey;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
-import java.nio.channels.FileChannel;
-import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
-import java.nio.file.StandardOpenOption;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Optional;
@@ -24,30 +23,20 @@ import java.util.zip.CRC32C;
 public final class CalibrationWriter implements MomentsSource, AutoCloseable {
   private static final int CHUNK_BYTES = 1 << 20;
 
-  private final Path out;
-  private final Path partial;
-  private final FileChannel channel;
+  private final PartialFile file;
+  private final OnShutdown discarding;
   private final SequencedMap<TensorKey, MomentsEntry> entries = new LinkedHashMap<>();
   private long endBytes;
-  private boolean finished;
 
-  private CalibrationWriter(Path out, Path partial, FileChannel channel) {
-    this.out = out;
-    this.partial = partial;
-    this.channel = channel;
+  private CalibrationWriter(PartialFile file) {
+    this.file = file;
+    this.discarding = OnShutdown.run(this::discardAtTheEnd);
   }
 
   /** Opens {@code <out>.partial}. */
   public static CalibrationWriter create(Path out) throws IOException {
-    Path partial = out.resolveSibling(out.getFileName() + ".partial");
-    FileChannel channel =
-        FileChannel.open(
-            partial,
-            StandardOpenOption.CREATE,
-            StandardOpenOption.TRUNCATE_EXISTING,
-            StandardOpenOption.READ,
-            StandardOpenOption.WRITE);
-    CalibrationWriter writer = new CalibrationWriter(out, partial, channel);
+    CalibrationWriter writer = new CalibrationWriter(PartialFile.open(out));
+    writer.file.truncate(0);
     writer.append(ByteBuffer.wrap(CalibrationFormat.MAGIC));
     return writer;
   }
@@ -94,9 +83,9 @@ public final class CalibrationWriter implements MomentsSource, AutoCloseable {
   }
 
   private void append(ByteBuffer bytes) throws IOException {
-    while (bytes.hasRemaining()) {
-      endBytes += channel.write(bytes, endBytes);
-    }
+    int count = bytes.remaining();
+    file.writeAt(endBytes, bytes);
+    endBytes += count;
   }
 
   @Override
@@ -106,12 +95,10 @@ public final class CalibrationWriter implements MomentsSource, AutoCloseable {
       return Optional.empty();
     }
     ByteBuffer bytes = ByteBuffer.allocateDirect(Math.toIntExact(entry.lengthBytes()));
-    while (bytes.hasRemaining()) {
-      if (channel.read(bytes, entry.offsetBytes() + bytes.position()) < 0) {
-        throw new CorruptFileException(partial, "shorter than was written");
-      }
+    if (!file.readAt(entry.offsetBytes(), bytes)) {
+      throw new CorruptFileException(file.path(), "shorter than was written");
     }
-    return Optional.of(entry.read(partial, MemorySegment.ofBuffer(bytes.flip())));
+    return Optional.of(entry.read(file.path(), MemorySegment.ofBuffer(bytes.flip())));
   }
 
   /** Writes the manifest, syncs and renames. */
@@ -123,17 +110,23 @@ public final class CalibrationWriter implements MomentsSource, AutoCloseable {
     long offsetBytes = endBytes;
     append(ByteBuffer.wrap(manifest));
     append(ByteBuffer.wrap(CalibrationFormat.footer(offsetBytes, manifest)));
-    channel.force(true);
-    Files.move(partial, out, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
-    finished = true;
+    file.commit();
+  }
+
+  private void discardAtTheEnd() {
+    try {
+      file.delete();
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
   }
 
   /** Removes what was written unless it was finished. */
   @Override
   public void close() throws IOException {
-    channel.close();
-    if (!finished) {
-      Files.deleteIfExists(partial);
+    try (file;
+        discarding) {
+      file.delete();
     }
   }
 }
