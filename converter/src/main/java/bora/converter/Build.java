@@ -42,10 +42,18 @@ public final class Build {
 
   private Build() {}
 
-  /** The reference to verify a checkpoint's pack against where none was named. */
-  public static Optional<Path> recordedReference(Path checkpoint) {
+  /**
+   * The reference to verify a checkpoint's pack against where none was named.
+   *
+   * @throws bora.formats.CorruptFileException when it is a link that leaves the checkpoint
+   */
+  public static Optional<Path> recordedReference(Path checkpoint) throws IOException {
     Path file = checkpoint.resolve(REFERENCE_FILE);
-    return Files.isRegularFile(file) ? Optional.of(file) : Optional.empty();
+    if (!Files.isRegularFile(file)) {
+      return Optional.empty();
+    }
+    Checkpoint.requireWithin(checkpoint, file);
+    return Optional.of(file);
   }
 
   /**

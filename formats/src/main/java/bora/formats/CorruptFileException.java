@@ -10,11 +10,18 @@ import java.nio.file.Path;
 public final class CorruptFileException extends IOException {
   private static final long serialVersionUID = 1;
 
+  private static final int LONGEST = 2000;
+
   public CorruptFileException(Path file, String problem) {
-    super(file + ": " + problem);
+    super(file + ": " + abbreviated(problem));
   }
 
   public CorruptFileException(Path file, String problem, Throwable cause) {
-    super(file + ": " + problem, cause);
+    super(file + ": " + abbreviated(problem), cause);
+  }
+
+  /** A problem cites the file, in which a name may be as long as the file itself. */
+  private static String abbreviated(String problem) {
+    return problem.length() <= LONGEST ? problem : problem.substring(0, LONGEST) + " ...";
   }
 }

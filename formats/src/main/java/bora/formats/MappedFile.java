@@ -8,9 +8,14 @@ import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.util.Queue;
+import java.util.concurrent.ConcurrentLinkedQueue;
 
 /** A file mapped read-only: the one owner of its mapping. */
 public final class MappedFile implements AutoCloseable {
+  /** Files that were cut short while they were mapped, in the order in which that was noticed. */
+  private static final Queue<String> CUT_SHORT = new ConcurrentLinkedQueue<>();
+
   private final Path path;
   private final Arena arena;
   private final MemorySegment bytes;
@@ -64,6 +69,36 @@ public final class MappedFile implements AutoCloseable {
         error);
   }
 
+  /**
+   * What to say of an error that has ended the use of every file: by then only this knows which of
+   * them was cut short. Owners that still hold theirs say more with {@link #unreadable}.
+   *
+   * @param fault one of which {@link #isFault} holds
+   */
+  public static String explain(InternalError fault) {
+    return CUT_SHORT.isEmpty()
+        ? "a file that is in use could not be read: " + fault.getMessage() + "; does its disk fail?"
+        : String.join("; ", CUT_SHORT);
+  }
+
+  private void noticeCut() {
+    long found;
+    try {
+      found = Files.size(path);
+    } catch (IOException e) {
+      // Renamed or removed: the mapping still has its bytes.
+      return;
+    }
+    if (found < bytes.byteSize()) {
+      CUT_SHORT.add(
+          path
+              + ": was cut short while it was in use: expected "
+              + bytes.byteSize()
+              + " bytes, found "
+              + found);
+    }
+  }
+
   public Path path() {
     return path;
   }
@@ -76,6 +111,7 @@ public final class MappedFile implements AutoCloseable {
   /** Unmaps the file. */
   @Override
   public void close() {
+    noticeCut();
     arena.close();
   }
 }

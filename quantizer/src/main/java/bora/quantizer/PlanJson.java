@@ -25,7 +25,7 @@ import java.util.List;
  */
 final class PlanJson {
   private static final int VERSION = 1;
-  private static final long MAX_BYTES = 64 << 20;
+  private static final int MAX_BYTES = 64 << 20;
 
   private PlanJson() {}
 

@@ -20,7 +20,7 @@ import java.util.TreeSet;
 /** Policies as JSON: the language of {@code docs/policies.md}. */
 final class PolicyJson {
   /** Far more than any policy needs. */
-  static final long MAX_BYTES = 1 << 20;
+  static final int MAX_BYTES = 1 << 20;
 
   private static final String ROLES = "roles";
   private static final String MOST_SENSITIVE_PERCENT = "mostSensitivePercent";

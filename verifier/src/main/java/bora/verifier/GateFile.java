@@ -11,7 +11,7 @@ import java.util.SequencedMap;
 
 /** Reads a gate from JSON; knows every key or refuses. */
 record GateFile(Path file) {
-  private static final long MAX_BYTES = 1 << 20;
+  private static final int MAX_BYTES = 1 << 20;
 
   Gate read() throws IOException {
     JsonFields root = JsonFields.of(file, StrictJson.readObject(file, MAX_BYTES));

@@ -143,7 +143,7 @@ final class BuildCommand implements Callable<Integer> {
   private VerificationReport verify(
       Checkpoint checkpoint, PackReader pack, Model model, PrintWriter err) throws IOException {
     Optional<Path> recorded =
-        Optional.ofNullable(reference).or(() -> Build.recordedReference(directory));
+        reference == null ? Build.recordedReference(directory) : Optional.of(reference);
     if (recorded.isPresent()) {
       err.println("verifying against the recorded reference " + recorded.get());
       try (Reference opened = Reference.open(recorded.get())) {

@@ -20,11 +20,11 @@ final class Failure implements CommandLine.IExecutionExceptionHandler {
   /** Says what went wrong and returns the exit code for it. */
   static int report(Throwable failure, PrintWriter err) {
     switch (failure) {
-      case IOException io -> err.println("bora: " + message(io));
-      case UncheckedIOException unchecked -> err.println("bora: " + message(unchecked.getCause()));
+      case IOException io -> err.println("bora: " + printable(message(io)));
+      case UncheckedIOException unchecked ->
+          err.println("bora: " + printable(message(unchecked.getCause())));
       case InternalError fault when MappedFile.isFault(fault) ->
-          err.println(
-              "bora: a file that is in use could not be read: it was cut short, or its disk fails");
+          err.println("bora: " + printable(MappedFile.explain(fault)));
       case OutOfMemoryError memory ->
           err.println(
               "bora: too little memory: "
@@ -50,6 +50,11 @@ final class Failure implements CommandLine.IExecutionExceptionHandler {
           };
       return failed.getFile() + ": " + reason;
     }
-    return io.getMessage();
+    return io.getMessage() == null ? io.getClass().getSimpleName() : io.getMessage();
+  }
+
+  /** Messages cite files, which may hold what a terminal would obey. */
+  private static String printable(String message) {
+    return PlainWriter.plain(message.replace("\n", "\\u000a"));
   }
 }

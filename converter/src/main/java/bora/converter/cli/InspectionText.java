@@ -40,7 +40,8 @@ final class InspectionText {
     out.print(table);
   }
 
-  static void printPack(PrintWriter out, PackReader pack, boolean tensors) {
+  static void printPack(PrintWriter screen, PackReader pack, boolean tensors) {
+    PrintWriter out = PlainWriter.over(screen);
     PackManifest manifest = pack.manifest();
     printConfig(out, pack.path().toString(), pack.config());
     out.println();
@@ -96,7 +97,8 @@ final class InspectionText {
     out.print(table);
   }
 
-  static void printCheckpoint(PrintWriter out, Checkpoint checkpoint, boolean tensors) {
+  static void printCheckpoint(PrintWriter screen, Checkpoint checkpoint, boolean tensors) {
+    PrintWriter out = PlainWriter.over(screen);
     printConfig(out, checkpoint.path().toString(), checkpoint.config());
     long bytes = 0;
     Table table = new Table().row("tensor", "dtype", "shape", "file");

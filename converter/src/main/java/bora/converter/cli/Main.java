@@ -62,7 +62,13 @@ public final class Main implements Runnable {
   public static void main(String[] args) {
     PrintWriter out = new PrintWriter(System.out, true, StandardCharsets.UTF_8);
     PrintWriter err = new PrintWriter(System.err, true, StandardCharsets.UTF_8);
-    System.exit(run(out, err, args));
+    int exitCode = run(out, err, args);
+    // A full disk behind a redirection: what was printed is not there.
+    if (out.checkError()) {
+      err.println("bora: standard output: cannot be written");
+      exitCode = ExitCode.BAD_INPUT;
+    }
+    System.exit(exitCode);
   }
 
   /**

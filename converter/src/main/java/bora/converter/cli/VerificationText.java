@@ -19,7 +19,8 @@ final class VerificationText {
 
   private VerificationText() {}
 
-  static void print(PrintWriter out, Path pack, VerificationReport report) {
+  static void print(PrintWriter screen, Path pack, VerificationReport report) {
+    PrintWriter out = PlainWriter.over(screen);
     out.println(pack + ": " + (report.verdict() == Verdict.PASS ? "PASS" : "FAIL"));
     out.println(
         "against "

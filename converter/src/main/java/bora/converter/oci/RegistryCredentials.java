@@ -13,7 +13,7 @@ import java.util.Optional;
  * {@code user:password}. Programs that keep credentials elsewhere are not asked.
  */
 record RegistryCredentials(Optional<String> basic) {
-  private static final long MAX_BYTES = 1 << 20;
+  private static final int MAX_BYTES = 1 << 20;
 
   /**
    * @param environment {@code DOCKER_CONFIG} names the directory, else {@code ~/.docker}

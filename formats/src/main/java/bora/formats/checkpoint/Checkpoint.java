@@ -21,6 +21,9 @@ public final class Checkpoint implements AutoCloseable {
   /** The name of the config in the directory of a checkpoint of the hub. */
   public static final String CONFIG_FILE = "config.json";
 
+  /** Far more than any config needs. */
+  static final int MAX_CONFIG_BYTES = 1 << 20;
+
   private final Path path;
   private final CheckpointLayout layout;
   private final List<CheckpointLayout> otherLayouts;
@@ -82,6 +85,18 @@ public final class Checkpoint implements AutoCloseable {
     }
     boolean json = path.toString().endsWith(".json") && Files.isRegularFile(path);
     return readConfigFile(json ? path : CheckpointDirectory.configOf(path));
+  }
+
+  /**
+   * Checks that reading a file of a checkpoint reads nothing but the checkpoint.
+   *
+   * @param directory the checkpoint's
+   * @param file one in it that exists
+   * @throws CorruptFileException when it is a link that leaves the directory, but for the hub's
+   *     cache, whose snapshots are links into the {@code blobs} beside them
+   */
+  public static void requireWithin(Path directory, Path file) throws IOException {
+    CheckpointDirectory.requireWithin(directory, file);
   }
 
   private static ModelConfig readConfigFile(Path config) throws IOException {

@@ -4,10 +4,10 @@ import bora.formats.CorruptFileException;
 import bora.formats.json.StrictJson;
 import com.fasterxml.jackson.databind.JsonNode;
 import java.io.IOException;
+import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
 import java.nio.file.NoSuchFileException;
-import java.nio.file.NotDirectoryException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -39,7 +39,11 @@ record CheckpointDirectory(
     Optional<Path> index,
     SortedMap<String, String> weightMap) {
   static final String CONFIG = Checkpoint.CONFIG_FILE;
-  private static final long MAX_INDEX_BYTES = 64L << 20;
+  private static final int MAX_INDEX_BYTES = 64 << 20;
+
+  /** Longer than any file system takes. */
+  private static final int MAX_NAME_CHARS = 255;
+
   private static final Pattern NUMBERED = Pattern.compile("consolidated\\.(\\d{2})\\.pth?");
 
   /** Files that a pack carries along when they are there; the layout's config comes with them. */
@@ -105,8 +109,10 @@ record CheckpointDirectory(
           "no such checkpoint; expected a directory with config.json, or a GGUF file");
     }
     if (!Files.isDirectory(directory)) {
-      throw new NotDirectoryException(
-          directory + ": expected a checkpoint's directory or a GGUF file, found another file");
+      throw new FileSystemException(
+          directory.toString(),
+          null,
+          "expected a checkpoint's directory or a GGUF file, found another file");
     }
   }
 
@@ -196,9 +202,9 @@ record CheckpointDirectory(
       return false;
     }
     return !name.isEmpty()
+        && name.length() <= MAX_NAME_CHARS
         && !name.startsWith(".")
-        && name.indexOf('/') < 0
-        && name.indexOf('\\') < 0;
+        && name.chars().noneMatch(c -> c == '/' || c == '\\' || Character.isISOControl(c));
   }
 
   /** The files with weights, sorted; each exists. */
@@ -258,6 +264,15 @@ record CheckpointDirectory(
       throw new NoSuchFileException(
           file.toString(), null, "no such file" + (hint.isEmpty() ? "" : "; " + hint));
     }
+    requireWithin(directory, file);
+  }
+
+  /**
+   * As {@link Checkpoint#requireWithin}.
+   *
+   * @param file one that exists
+   */
+  static void requireWithin(Path directory, Path file) throws IOException {
     Path home = directory.toRealPath();
     Path real = file.toRealPath();
     boolean inHubCache =

@@ -1,6 +1,7 @@
 package bora.formats.checkpoint;
 
 import bora.formats.Sha256;
+import bora.formats.SmallFile;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.charset.StandardCharsets;
@@ -27,7 +28,7 @@ final class CheckpointFingerprint {
   static String of(Optional<Path> config, List<WeightFile> files) throws IOException {
     MessageDigest digest = Sha256.newDigest();
     if (config.isPresent()) {
-      digest.update(Files.readAllBytes(config.get()));
+      digest.update(SmallFile.read(config.get(), Checkpoint.MAX_CONFIG_BYTES));
     }
     for (WeightFile file : files) {
       long bytes = Files.size(file.path());

@@ -20,8 +20,6 @@ public final class HuggingFaceConfig {
   /** What transformers' MistralConfig takes for an absent sliding window (null means none). */
   private static final int MISTRAL_DEFAULT_WINDOW = 4096;
 
-  private static final long MAX_CONFIG_BYTES = 1 << 20;
-
   private final Path file;
   private final JsonNode root;
 
@@ -35,7 +33,7 @@ public final class HuggingFaceConfig {
    *     contradicts itself
    */
   public static ModelConfig read(Path file) throws IOException {
-    JsonNode root = StrictJson.readObject(file, MAX_CONFIG_BYTES);
+    JsonNode root = StrictJson.readObject(file, Checkpoint.MAX_CONFIG_BYTES);
     return new HuggingFaceConfig(file, root).toModelConfig();
   }
 

@@ -16,7 +16,6 @@ import java.util.OptionalInt;
  * begin and end of a text are tokens 1 and 2 of every tokenizer of these models.
  */
 final class MistralParams {
-  private static final long MAX_PARAMS_BYTES = 1 << 20;
   private static final int DEFAULT_CONTEXT = 32_768;
 
   /** mistral-inference, {@code transformer.py}: by whether there is a sliding window. */
@@ -41,7 +40,8 @@ final class MistralParams {
    *     itself
    */
   static ModelConfig read(Path file) throws IOException {
-    JsonFields fields = JsonFields.of(file, StrictJson.readObject(file, MAX_PARAMS_BYTES));
+    JsonFields fields =
+        JsonFields.of(file, StrictJson.readObject(file, Checkpoint.MAX_CONFIG_BYTES));
     return new MistralParams(file, fields).toModelConfig();
   }
 

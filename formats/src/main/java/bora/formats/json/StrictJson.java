@@ -1,6 +1,7 @@
 package bora.formats.json;
 
 import bora.formats.CorruptFileException;
+import bora.formats.SmallFile;
 import com.fasterxml.jackson.core.JsonFactory;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.core.StreamReadConstraints;
@@ -14,7 +15,6 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.Path;
 
 /**
@@ -76,13 +76,8 @@ public final class StrictJson {
    *
    * @param maxBytes the largest file accepted
    */
-  public static JsonNode readObject(Path file, long maxBytes) throws IOException {
-    long bytes = Files.size(file);
-    if (bytes > maxBytes) {
-      throw new CorruptFileException(
-          file, "expected JSON of at most " + maxBytes + " bytes, found " + bytes);
-    }
-    return parseObject(file, Files.readAllBytes(file));
+  public static JsonNode readObject(Path file, int maxBytes) throws IOException {
+    return parseObject(file, SmallFile.read(file, maxBytes));
   }
 
   /** The document without white space, but a line feed at its end. */

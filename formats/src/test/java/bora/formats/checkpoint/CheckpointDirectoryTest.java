@@ -7,9 +7,9 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
 import java.nio.channels.FileChannel;
+import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
-import java.nio.file.NotDirectoryException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
@@ -53,7 +53,7 @@ class CheckpointDirectoryTest {
   @Test
   void fileInPlaceOfTheDirectoryIsRefused() throws IOException {
     Files.writeString(directory, "");
-    assertThrows(NotDirectoryException.class, () -> Checkpoint.open(directory));
+    assertThrows(FileSystemException.class, () -> Checkpoint.open(directory));
   }
 
   @Test

@@ -4,6 +4,7 @@ import bora.formats.CorruptFileException;
 import bora.formats.encoding.LittleEndian;
 import bora.formats.model.TensorKey;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -12,6 +13,7 @@ import java.util.zip.CRC32C;
 /** Where the moments of one input stand: float32 lower triangles, row by row, block by block. */
 record MomentsEntry(
     TensorKey reader, int columns, long rows, long offsetBytes, long lengthBytes, int crc32c) {
+  private static final int CHUNK_BYTES = 1 << 16;
 
   /** Bytes of the moments of an input. */
   static long bytesOf(int columns) {
@@ -30,7 +32,14 @@ record MomentsEntry(
    */
   SecondMoments read(Path file, MemorySegment bytes) throws CorruptFileException {
     CRC32C crc = new CRC32C();
-    crc.update(bytes.asByteBuffer());
+    // Of copies: where a mapped file was cut short, the processor's own instructions for checksums
+    // would end the virtual machine.
+    byte[] chunk = new byte[CHUNK_BYTES];
+    for (long done = 0; done < bytes.byteSize(); done += chunk.length) {
+      int length = (int) Math.min(chunk.length, bytes.byteSize() - done);
+      MemorySegment.copy(bytes, ValueLayout.JAVA_BYTE, done, chunk, 0, length);
+      crc.update(chunk, 0, length);
+    }
     if ((int) crc.getValue() != crc32c) {
       throw new CorruptFileException(
           file,

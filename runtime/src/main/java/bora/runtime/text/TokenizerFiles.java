@@ -1,12 +1,13 @@
 package bora.runtime.text;
 
-import bora.formats.CorruptFileException;
+import bora.formats.SmallFile;
+import bora.formats.checkpoint.Checkpoint;
 import bora.formats.pack.PackReader;
 import java.io.IOException;
 import java.lang.foreign.ValueLayout;
+import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
-import java.nio.file.NotDirectoryException;
 import java.nio.file.Path;
 import java.util.Optional;
 
@@ -51,10 +52,12 @@ public final class TokenizerFiles {
       throw new NoSuchFileException(directory.toString());
     }
     if (!Files.isDirectory(directory)) {
-      throw new NotDirectoryException(
-          directory + ": expected a pack or a checkpoint's directory, found another file");
+      throw new FileSystemException(
+          directory.toString(),
+          null,
+          "expected a pack or a checkpoint's directory, found another file");
     }
-    return new TokenizerFiles(directory, name -> readFile(directory.resolve(name)));
+    return new TokenizerFiles(directory, name -> readFile(directory, directory.resolve(name)));
   }
 
   /** The attachments of the pack, or the files of the checkpoint's directory, of that path. */
@@ -71,16 +74,12 @@ public final class TokenizerFiles {
         });
   }
 
-  private static Optional<byte[]> readFile(Path file) throws IOException {
+  private static Optional<byte[]> readFile(Path directory, Path file) throws IOException {
     if (!Files.isRegularFile(file)) {
       return Optional.empty();
     }
-    long bytes = Files.size(file);
-    if (bytes > MAX_BYTES) {
-      throw new CorruptFileException(
-          file, "expected at most " + MAX_BYTES + " bytes, found " + bytes);
-    }
-    return Optional.of(Files.readAllBytes(file));
+    Checkpoint.requireWithin(directory, file);
+    return Optional.of(SmallFile.read(file, MAX_BYTES));
   }
 
   /** The bytes of a file, where the model has one of that name. */

@@ -45,9 +45,17 @@ public final class Utf8Reader {
     return !atEnd;
   }
 
+  private int read() throws IOException {
+    try {
+      return in.read(bytes.array(), bytes.position(), bytes.remaining());
+    } catch (IOException e) {
+      throw new IOException(file + ": cannot be read: " + e.getMessage(), e);
+    }
+  }
+
   private void appendChunk(StringBuilder text) throws IOException {
     bytes.compact();
-    int read = in.read(bytes.array(), bytes.position(), bytes.remaining());
+    int read = read();
     atEnd = read < 0;
     bytes.position(bytes.position() + Math.max(read, 0)).flip();
     int start = bytes.position();
