@@ -71,6 +71,13 @@ final class ChildProcess {
     }
   }
 
+  /** Waits until it has printed a text, or has ended. */
+  void awaitPrinted(String text) throws InterruptedException {
+    while (process.isAlive() && !printed().contains(text)) {
+      Thread.sleep(10);
+    }
+  }
+
   private static long size(Path file) {
     try {
       return Files.exists(file) ? Files.size(file) : -1;

@@ -19,6 +19,8 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** What can happen to a conversion from outside. None of it leaves half a pack under its name. */
 class FaultTest {
@@ -171,6 +173,78 @@ class FaultTest {
             printed, "ulimit -f 2000", "convert", MIXTRAL, "-o", out, "--policy", POLICY);
     assertEquals(3, child.exitCode(), child.printed());
     assertTrue(child.printed().contains(partial + ": cannot be written: "), child.printed());
+    assertOldPackIsLeftAlone();
+  }
+
+  /** Written to disks too small for it, each by an amount that only the last bytes meet. */
+  @ParameterizedTest
+  @ValueSource(strings = {"convert", "export", "capture", "plan"})
+  void aDiskThatIsFullAtTheEndLeavesNothingHalfWritten(String command) throws IOException {
+    Path whole = directory.resolve("whole");
+    List<Object> arguments =
+        switch (command) {
+          case "convert" -> List.of("convert", MIXTRAL, "--policy", POLICY, "-o");
+          case "export" -> List.of("export", expected, "--gguf");
+          case "capture" ->
+              List.of(
+                  "capture", MIXTRAL, "--tokens", tokens(), "--windows", 1, "--window", 16, "-o");
+          default -> List.of("plan", MIXTRAL, "-o");
+        };
+    assertEquals(0, CommandLineRun.of(with(arguments, whole)).exitCode());
+    Path mount = Files.createDirectory(directory.resolve("disk"));
+    try (SmallDisk disk = SmallDisk.mount(mount, Files.size(whole) - 4096)) {
+      Path full = mount.resolve("output");
+      CommandLineRun run = CommandLineRun.of(with(arguments, full));
+      assertEquals(3, run.exitCode(), run.err());
+      assertTrue(run.err().contains("bora: " + full + ".partial"), run.err());
+      assertEquals(List.of(), disk.files());
+    }
+  }
+
+  private Path tokens() throws IOException {
+    return Files.writeString(directory.resolve("tokens"), "1 2 3 4 5 6 7 8 ".repeat(64).strip());
+  }
+
+  private static Object[] with(List<Object> arguments, Path last) {
+    return Stream.concat(arguments.stream(), Stream.of(last)).toArray();
+  }
+
+  @Test
+  void outputThatIsRedirectedToAFullDiskIsNotTakenForWritten()
+      throws IOException, InterruptedException {
+    assumeTrue(Files.isWritable(Path.of("/dev/full")), "needs /dev/full");
+    ChildProcess child =
+        ChildProcess.startLimited(printed, "exec 1>/dev/full 2>" + printed, "inspect", expected);
+    assertEquals(3, child.exitCode(), child.printed());
+    assertTrue(child.printed().contains("standard output: cannot be written"), child.printed());
+  }
+
+  @Test
+  void aPackCutShortWhileItComputesIsNamed() throws IOException, InterruptedException {
+    Path pack = Files.copy(expected, directory.resolve("pack.bora"));
+    ChildProcess child = ChildProcess.start(printed, ChildProcess.QUICK, "bench", pack);
+    child.awaitPrinted("measuring");
+    Thread.sleep(300);
+    try (FileChannel channel = FileChannel.open(pack, StandardOpenOption.WRITE)) {
+      channel.truncate(8192);
+    }
+    assertEquals(3, child.exitCode(), child.printed());
+    assertTrue(
+        child.printed().contains("bora: " + pack + ": was cut short while it was in use"),
+        child.printed());
+  }
+
+  @Test
+  void ctrlCLeavesNothingOfAnExportAndASecondOneIsRefusedMeanwhile()
+      throws IOException, InterruptedException {
+    ChildProcess child =
+        ChildProcess.start(printed, ChildProcess.SLOW, "export", expected, "--gguf", out);
+    child.awaitFile(partial, 200);
+    CommandLineRun second = CommandLineRun.of("export", expected, "--gguf", out);
+    assertEquals(3, second.exitCode());
+    assertTrue(second.err().contains("another process is writing it"), second.err());
+    child.interrupt();
+    assertEquals(130, child.exitCode(), child.printed());
     assertOldPackIsLeftAlone();
   }
 
