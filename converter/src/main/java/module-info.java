@@ -19,21 +19,20 @@ module bora.converter {
   requires com.google.common;
   requires org.apache.commons.lang3;
   requires org.slf4j;
-
-  // Releases.
   requires org.apache.commons.compress;
-  requires com.github.luben.zstd_jni;
-  requires org.bouncycastle.pkix;
-  requires org.bouncycastle.provider;
-  requires java.net.http;
 
-  // CycloneDX's jar has no descriptor either.
-  requires cyclonedx.core.java;
-  requires com.fasterxml.jackson.dataformat.xml;
-  requires com.networknt.schema;
-  requires org.apache.commons.codec;
-  requires org.apache.commons.collections4;
-  requires org.apache.commons.io;
+  // For releases alone: the launcher adds these modules for the commands that need them, so that
+  // the others start without. CycloneDX's jar has no descriptor that could name what it needs.
+  requires static com.fasterxml.jackson.dataformat.xml;
+  requires static com.github.luben.zstd_jni;
+  requires static com.networknt.schema;
+  requires static cyclonedx.core.java;
+  requires static java.net.http;
+  requires static org.apache.commons.codec;
+  requires static org.apache.commons.collections4;
+  requires static org.apache.commons.io;
+  requires static org.bouncycastle.pkix;
+  requires static org.bouncycastle.provider;
 
   // Templates call a function of ours by reflection.
   exports bora.converter.chat to

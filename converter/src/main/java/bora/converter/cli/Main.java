@@ -48,7 +48,8 @@ import picocli.CommandLine.Command;
       ReleaseCommand.class,
       VerifySignatureCommand.class,
       PushCommand.class,
-      PullCommand.class
+      PullCommand.class,
+      ManualCommand.class
     })
 public final class Main implements Runnable {
   /** The longest line of the commands' descriptions fits. */
