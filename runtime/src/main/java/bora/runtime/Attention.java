@@ -8,22 +8,38 @@ import java.util.Arrays;
 /**
  * Grouped-query attention of a batch over the cache: consecutive query heads share a key/value
  * head, scores are scaled by 1/sqrt(headDim), and a position sees those of its window up to itself
- * (position i sees j where {@code i - j < window}, as transformers has it). Heads are split over
- * the threads.
+ * (position i sees j where {@code i - j < window}, as transformers has it).
+ *
+ * <p>Every query head of some tokens, a <em>row</em> each, goes over the keys and values of its
+ * head together, run by run of {@link KvCache#RUN_SLOTS} positions, so that memory gives these once
+ * for all rows. The softmax is taken along the way: a row keeps the largest score so far, and what
+ * it has summed is scaled down when a larger one comes (arXiv:2205.14135, algorithm 1). Runs begin
+ * at multiples of their length and a row's sums are its own, so a token's result depends neither on
+ * the batch nor on the number of threads.
  */
 final class Attention implements WorkerPool.RangeTask {
+  /** Tokens whose rows go together. */
+  private static final int TOKENS_PER_TILE = 8;
+
+  /** Rows that the kernels take at once. */
+  private static final int ROWS_PER_STEP = 4;
+
   private final Kernels kernels;
   private final WorkerPool pool;
   private final KvCache cache;
   private final int headCount;
+  private final int kvHeadCount;
   private final int headsPerKvHead;
   private final int headDim;
   private final float scale;
-  private final float[][] scores;
+
+  /** One a thread. */
+  private final Rows[] rows;
 
   private int layer;
   private int firstPosition;
   private int tokens;
+  private int tiles;
   private float[] queries;
   private float[] output;
 
@@ -32,10 +48,12 @@ final class Attention implements WorkerPool.RangeTask {
     this.pool = pool;
     this.cache = cache;
     this.headCount = config.headCount();
-    this.headsPerKvHead = headCount / config.kvHeadCount();
+    this.kvHeadCount = config.kvHeadCount();
+    this.headsPerKvHead = headCount / kvHeadCount;
     this.headDim = config.headDim();
     this.scale = (float) (1 / Math.sqrt(headDim));
-    this.scores = new float[headCount][cache.window()];
+    this.rows = new Rows[pool.threads()];
+    Arrays.setAll(rows, _ -> new Rows());
   }
 
   /**
@@ -51,34 +69,160 @@ final class Attention implements WorkerPool.RangeTask {
     this.tokens = tokens;
     this.queries = queries;
     this.output = output;
-    pool.forEachRange(headCount, this);
+    tiles = Math.ceilDiv(tokens, TOKENS_PER_TILE);
+    pool.forEachRange(rows.length, this);
   }
 
   @Override
-  public void run(int headStart, int headEnd) {
-    for (int head = headStart; head < headEnd; head++) {
-      for (int token = 0; token < tokens; token++) {
-        attend(head, firstPosition + token, (token * headCount + head) * headDim);
-      }
+  public void run(int start, int end) {
+    for (int part = start; part < end; part++) {
+      attendPart(part);
     }
   }
 
-  private void attend(int head, int position, int offset) {
-    float[] keys = cache.keys(layer, head / headsPerKvHead);
-    float[] values = cache.values(layer, head / headsPerKvHead);
-    float[] weights = scores[head];
-    int visible = cache.visibleTokens(position);
-    int firstSlot = cache.slotOf(position - visible + 1);
-    int capacity = cache.capacity();
-    for (int i = 0, slot = firstSlot; i < visible; i++) {
-      weights[i] = scale * kernels.dot(queries, offset, keys, slot * headDim, headDim);
-      slot = slot + 1 == capacity ? 0 : slot + 1;
+  /** One of as many parts of the tiles as there are threads. */
+  private void attendPart(int part) {
+    long count = (long) kvHeadCount * tiles;
+    int end = (int) (count * (part + 1) / rows.length);
+    for (int i = (int) (count * part / rows.length); i < end; i++) {
+      int firstToken = i % tiles * TOKENS_PER_TILE;
+      rows[part].attend(i / tiles, firstToken, Math.min(TOKENS_PER_TILE, tokens - firstToken));
     }
-    kernels.softmax(weights, 0, visible);
-    Arrays.fill(output, offset, offset + headDim, 0);
-    for (int i = 0, slot = firstSlot; i < visible; i++) {
-      kernels.addScaled(weights[i], values, slot * headDim, output, offset, headDim);
-      slot = slot + 1 == capacity ? 0 : slot + 1;
+  }
+
+  private int firstVisible(int position) {
+    return position + 1 - cache.visibleTokens(position);
+  }
+
+  /** The rows of one tile, with a thread's memory for them: row r is head r % headsPerKvHead. */
+  private final class Rows {
+    private static final int STRIDE = KvCache.RUN_SLOTS;
+
+    private final int capacity = TOKENS_PER_TILE * headsPerKvHead;
+
+    /** [row, headDim], scaled. */
+    private final float[] scaled = new float[capacity * headDim];
+
+    /** [row, position of the run]: scores, then their exponentials. */
+    private final float[] weights = new float[capacity * STRIDE];
+
+    /** The largest score so far. */
+    private final float[] largest = new float[capacity];
+
+    /** The sum of the exponentials so far. */
+    private final float[] totals = new float[capacity];
+
+    /** [row, headDim]: the values so far, weighted by the exponentials. */
+    private final float[] sums = new float[capacity * headDim];
+
+    private KeyValues head;
+    private int firstRowPosition;
+
+    void attend(int kvHead, int firstToken, int tokenCount) {
+      head = cache.head(layer, kvHead);
+      firstRowPosition = firstPosition + firstToken;
+      int count = tokenCount * headsPerKvHead;
+      load(kvHead, firstToken, tokenCount);
+      Arrays.fill(largest, 0, count, Float.NEGATIVE_INFINITY);
+      Arrays.fill(totals, 0, count, 0);
+      Arrays.fill(sums, 0, count * headDim, 0);
+      int end = firstRowPosition + tokenCount;
+      int first = firstVisible(firstRowPosition);
+      for (int run = first - first % STRIDE; run < end; run += STRIDE) {
+        for (int row = 0; row < count; row += ROWS_PER_STEP) {
+          attendRun(run, row, Math.min(ROWS_PER_STEP, count - row));
+        }
+      }
+      store(kvHead, firstToken, tokenCount);
+    }
+
+    private void load(int kvHead, int firstToken, int tokenCount) {
+      int width = headsPerKvHead * headDim;
+      for (int token = 0; token < tokenCount; token++) {
+        int from = (firstToken + token) * headCount * headDim + kvHead * width;
+        for (int i = 0; i < width; i++) {
+          scaled[token * width + i] = scale * queries[from + i];
+        }
+      }
+    }
+
+    /** Adds what rows see of a run of positions. */
+    private void attendRun(int run, int firstRow, int count) {
+      int from = Math.max(run, firstVisible(position(firstRow)));
+      int to = Math.min(run + STRIDE, position(firstRow + count - 1) + 1);
+      if (from >= to) {
+        return;
+      }
+      int firstBlock = from - from % Kernels.KEYS_PER_BLOCK;
+      int slot = cache.slotOf(firstBlock);
+      int at = firstRow * STRIDE;
+      head.scores(
+          kernels,
+          scaled,
+          firstRow * headDim,
+          count,
+          slot,
+          Math.ceilDiv(to - firstBlock, Kernels.KEYS_PER_BLOCK),
+          weights,
+          at,
+          STRIDE);
+      for (int row = firstRow; row < firstRow + count; row++) {
+        weigh(row, firstBlock, from, to);
+      }
+      int skipped = from - firstBlock;
+      head.addWeighted(
+          kernels,
+          weights,
+          at + skipped,
+          STRIDE,
+          count,
+          slot + skipped,
+          to - from,
+          sums,
+          firstRow * headDim);
+    }
+
+    /**
+     * Turns a row's scores into weights, zero where it does not see.
+     *
+     * @param firstBlock the position of the row's first score
+     */
+    private void weigh(int row, int firstBlock, int from, int to) {
+      int offset = row * STRIDE - firstBlock;
+      int begin = Math.max(from, firstVisible(position(row)));
+      int end = Math.min(to, position(row) + 1);
+      if (begin >= end) {
+        Arrays.fill(weights, offset + from, offset + to, 0);
+        return;
+      }
+      Arrays.fill(weights, offset + from, offset + begin, 0);
+      Arrays.fill(weights, offset + end, offset + to, 0);
+      float max = kernels.max(weights, offset + begin, end - begin);
+      float total = totals[row];
+      if (max > largest[row]) {
+        float factor = (float) Math.exp((double) largest[row] - max);
+        largest[row] = max;
+        total *= factor;
+        for (int i = row * headDim; i < (row + 1) * headDim; i++) {
+          sums[i] *= factor;
+        }
+      }
+      totals[row] =
+          total + kernels.exponentials(weights, offset + begin, end - begin, largest[row]);
+    }
+
+    private void store(int kvHead, int firstToken, int tokenCount) {
+      int width = headsPerKvHead * headDim;
+      for (int token = 0; token < tokenCount; token++) {
+        int to = (firstToken + token) * headCount * headDim + kvHead * width;
+        for (int i = 0; i < width; i++) {
+          output[to + i] = sums[token * width + i] / totals[token * headsPerKvHead + i / headDim];
+        }
+      }
+    }
+
+    private int position(int row) {
+      return firstRowPosition + row / headsPerKvHead;
     }
   }
 }

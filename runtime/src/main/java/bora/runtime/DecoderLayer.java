@@ -39,13 +39,14 @@ final class DecoderLayer {
       Kernels kernels,
       WorkerPool pool,
       ModelConfig config,
+      KvCacheType cacheType,
       int cachedLayers,
       int contextTokens,
       int maxTokens) {
     this.kernels = kernels;
     this.pool = pool;
     this.config = config;
-    cache = new KvCache(config, cachedLayers, contextTokens, maxTokens);
+    cache = new KvCache(config, cacheType, cachedLayers, contextTokens, maxTokens);
     rotary = new RotaryEmbedding(kernels, config.headDim(), config.ropeTheta(), maxTokens);
     product = new MatrixProduct(kernels, pool);
     attention = new Attention(kernels, pool, config, cache);
@@ -57,10 +58,6 @@ final class DecoderLayer {
     values = new float[keys.length];
     attended = new float[queries.length];
     rowWeights = new float[maxTokens];
-  }
-
-  KvCache cache() {
-    return cache;
   }
 
   MatrixProduct product() {

@@ -27,16 +27,15 @@ final class ForwardPass {
       WorkerPool pool,
       ModelConfig config,
       ModelWeights weights,
+      KvCacheType cacheType,
       int contextTokens,
       int maxTokens) {
     this.config = config;
     this.weights = weights;
     this.maxTokens = maxTokens;
-    layers = new DecoderLayer(kernels, pool, config, config.layerCount(), contextTokens, maxTokens);
-  }
-
-  KvCache cache() {
-    return layers.cache();
+    layers =
+        new DecoderLayer(
+            kernels, pool, config, cacheType, config.layerCount(), contextTokens, maxTokens);
   }
 
   void imposeRouting(RoutingSource source) {

@@ -1,21 +1,26 @@
 package bora.runtime;
 
+import bora.formats.encoding.Encoding;
 import bora.formats.model.ModelConfig;
+import bora.runtime.kernel.Kernels;
 
 /**
- * Keys and values of the tokens seen, in float32, a ring of {@link #capacity()} slots: position p
- * is in slot {@code p % capacity}.
+ * Keys and values of the tokens seen, a ring of {@link #capacity()} slots: position p is in slot
+ * {@code p % capacity}.
  *
  * <p>Without a sliding window the ring is the whole context and never wraps. With one it holds the
  * window and one batch less a token: a batch is stored before its first token attends, and must not
- * overwrite what that token sees.
+ * overwrite what that token sees. A ring that wraps is a whole number of {@link #RUN_SLOTS}, so
+ * that runs of so many positions, from a multiple of it, are neighbours in it.
  */
 final class KvCache {
+  /** Positions that attention takes together; whole blocks of keys. */
+  static final int RUN_SLOTS = 256;
+
   private final int headDim;
   private final int capacity;
   private final int window;
-  private final float[][][] keys;
-  private final float[][][] values;
+  private final KeyValues[][] heads;
 
   /**
    * @param layerCount how many layers' keys and values there are to hold
@@ -23,31 +28,37 @@ final class KvCache {
    * @param maxBatch the most tokens stored before the first of them attends
    * @throws IllegalArgumentException when a head's keys do not fit an array
    */
-  KvCache(ModelConfig config, int layerCount, int contextTokens, int maxBatch) {
+  KvCache(ModelConfig config, KvCacheType type, int layerCount, int contextTokens, int maxBatch) {
     headDim = config.headDim();
     window = Math.min(contextTokens, config.slidingWindow().orElse(contextTokens));
-    capacity = (int) Math.min(contextTokens, (long) window + maxBatch - 1);
-    if ((long) capacity * headDim > Integer.MAX_VALUE) {
+    long needed = Math.min(contextTokens, (long) window + maxBatch - 1);
+    long slots =
+        Encoding.alignUp(needed, needed < contextTokens ? RUN_SLOTS : Kernels.KEYS_PER_BLOCK);
+    if (slots * headDim > Integer.MAX_VALUE) {
       throw new IllegalArgumentException(
           "context: expected at most "
-              + Integer.MAX_VALUE / headDim
+              + Integer.MAX_VALUE / headDim / RUN_SLOTS * RUN_SLOTS
               + " tokens for heads of "
               + headDim
               + ", found "
               + contextTokens);
     }
-    keys = new float[layerCount][config.kvHeadCount()][capacity * headDim];
-    values = new float[layerCount][config.kvHeadCount()][capacity * headDim];
+    capacity = (int) slots;
+    heads = new KeyValues[layerCount][config.kvHeadCount()];
+    for (KeyValues[] layer : heads) {
+      for (int head = 0; head < layer.length; head++) {
+        layer[head] =
+            switch (type) {
+              case F32 -> new Float32KeyValues(capacity, headDim);
+              case BF16 -> new BFloat16KeyValues(capacity, headDim);
+            };
+      }
+    }
   }
 
   /** Number of slots, the same for as long as the cache lives. */
   int capacity() {
     return capacity;
-  }
-
-  /** The most positions that any position attends to. */
-  int window() {
-    return window;
   }
 
   /** How many positions, itself included, a position attends to. */
@@ -59,14 +70,9 @@ final class KvCache {
     return position % capacity;
   }
 
-  /** The keys of one head, [slot, headDim]. */
-  float[] keys(int layer, int kvHead) {
-    return keys[layer][kvHead];
-  }
-
-  /** The values of one head, [slot, headDim]. */
-  float[] values(int layer, int kvHead) {
-    return values[layer][kvHead];
+  /** Keys and values of one head. */
+  KeyValues head(int layer, int kvHead) {
+    return heads[layer][kvHead];
   }
 
   /**
@@ -76,13 +82,12 @@ final class KvCache {
    * @param v [tokens, kvHeadCount, headDim]
    */
   void put(int layer, int firstPosition, int tokens, float[] k, float[] v) {
-    int headCount = keys[layer].length;
+    int headCount = heads[layer].length;
     for (int token = 0; token < tokens; token++) {
-      int slotOffset = slotOf(firstPosition + token) * headDim;
+      int slot = slotOf(firstPosition + token);
       for (int head = 0; head < headCount; head++) {
         int offset = (token * headCount + head) * headDim;
-        System.arraycopy(k, offset, keys[layer][head], slotOffset, headDim);
-        System.arraycopy(v, offset, values[layer][head], slotOffset, headDim);
+        heads[layer][head].put(slot, k, offset, v, offset);
       }
     }
   }

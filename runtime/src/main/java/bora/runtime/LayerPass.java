@@ -30,7 +30,7 @@ public final class LayerPass implements AutoCloseable {
     this.config = config;
     this.maxTokens = maxTokens;
     pool = new WorkerPool(options.threads());
-    layers = new DecoderLayer(kernels, pool, config, 1, maxTokens, maxTokens);
+    layers = new DecoderLayer(kernels, pool, config, KvCacheType.F32, 1, maxTokens, maxTokens);
     gramProduct = new GramProduct(kernels, pool);
   }
 

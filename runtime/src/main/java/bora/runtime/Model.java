@@ -81,7 +81,16 @@ public final class Model implements AutoCloseable {
    * @throws IllegalArgumentException when that is no positive number, or too large to hold
    */
   public Session newSession(int contextTokens) {
-    return new Session(this, contextTokens, Session.MAX_BATCH);
+    return newSession(contextTokens, KvCacheType.F32);
+  }
+
+  /**
+   * Makes an empty session, as {@link #newSession(int)}.
+   *
+   * @param cacheType how it keeps keys and values
+   */
+  public Session newSession(int contextTokens, KvCacheType cacheType) {
+    return new Session(this, contextTokens, cacheType, Session.MAX_BATCH);
   }
 
   /** Ends the threads, after the step that one of them may be in. Sessions then refuse to run. */
@@ -93,8 +102,8 @@ public final class Model implements AutoCloseable {
     }
   }
 
-  ForwardPass newForwardPass(int contextTokens, int maxBatch) {
-    return new ForwardPass(kernels, pool, config, weights, contextTokens, maxBatch);
+  ForwardPass newForwardPass(int contextTokens, KvCacheType cacheType, int maxBatch) {
+    return new ForwardPass(kernels, pool, config, weights, cacheType, contextTokens, maxBatch);
   }
 
   /** The monitor under which sessions run, since they share the threads. */

@@ -29,6 +29,8 @@ public final class PackBenchmark {
   private final PackReader pack;
   private final Model model;
   private final int threads;
+  private final int farTokens;
+  private final KvCacheType cacheType;
 
   /** Keeps the compiler from finding that nobody wants the sums. */
   private volatile long consumed;
@@ -37,6 +39,8 @@ public final class PackBenchmark {
    * What was measured.
    *
    * @param decodeTokensPerSecond tokens decoded one after the other, context of a few dozen
+   * @param farDecodeTokensPerSecond the same behind a context of {@code farTokens}
+   * @param farTokens length of that context
    * @param weightBytesPerToken encoded bytes that one decoded token reads
    * @param prefillTokensPerSecond tokens of one prompt
    * @param prefillTokens length of that prompt
@@ -44,6 +48,8 @@ public final class PackBenchmark {
    */
   public record Result(
       double decodeTokensPerSecond,
+      double farDecodeTokensPerSecond,
+      int farTokens,
       long weightBytesPerToken,
       double prefillTokensPerSecond,
       int prefillTokens,
@@ -54,24 +60,30 @@ public final class PackBenchmark {
     }
   }
 
-  private PackBenchmark(PackReader pack, Model model, int threads) {
+  private PackBenchmark(
+      PackReader pack, Model model, int threads, int farTokens, KvCacheType cacheType) {
     this.pack = pack;
     this.model = model;
     this.threads = threads;
+    this.farTokens = farTokens;
+    this.cacheType = cacheType;
   }
 
   /**
    * @param model of the pack
    * @param threads of the model, used for reading too
+   * @param farTokens the longer context behind which decode is measured, at least 0
+   * @param cacheType of the sessions
    */
-  public static Result run(PackReader pack, Model model, int threads) {
-    return new PackBenchmark(pack, model, threads).run();
+  public static Result run(
+      PackReader pack, Model model, int threads, int farTokens, KvCacheType cacheType) {
+    return new PackBenchmark(pack, model, threads, farTokens, cacheType).run();
   }
 
   private Result run() {
     int promptTokens = Math.min(PROMPT_TOKENS, model.config().maxPositionEmbeddings());
     int[] prompt = randomTokens(promptTokens);
-    Session prefill = model.newSession(promptTokens);
+    Session prefill = model.newSession(promptTokens, cacheType);
     double prefillSeconds =
         medianSeconds(
             () -> {
@@ -79,21 +91,27 @@ public final class PackBenchmark {
               prefill.prefill(prompt, ForwardObserver.NONE);
             });
     int decodedTokens = Math.min(DECODED_TOKENS, promptTokens);
-    Session decode = model.newSession(decodedTokens);
-    double decodeSeconds =
-        medianSeconds(
-            () -> {
-              decode.reset();
-              for (int i = 0; i < decodedTokens; i++) {
-                decode.decode(prompt[i], ForwardObserver.NONE);
-              }
-            });
+    int[] decoded = Arrays.copyOf(prompt, decodedTokens);
     return new Result(
-        decodedTokens / decodeSeconds,
+        decodedTokens / decodeSeconds(decoded, 0),
+        decodedTokens / decodeSeconds(decoded, farTokens),
+        farTokens,
         weightBytesPerToken(),
         promptTokens / prefillSeconds,
         promptTokens,
         readGigabytesPerSecond());
+  }
+
+  /** The cache is of zeros up to the context; what it holds does not change the time. */
+  private double decodeSeconds(int[] tokens, int contextTokens) {
+    Session session = model.newSession(Math.addExact(contextTokens, tokens.length), cacheType);
+    return medianSeconds(
+        () -> {
+          session.skipTo(contextTokens);
+          for (int token : tokens) {
+            session.decode(token, ForwardObserver.NONE);
+          }
+        });
   }
 
   private int[] randomTokens(int count) {

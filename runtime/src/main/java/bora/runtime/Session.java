@@ -8,8 +8,8 @@ import java.util.Objects;
  * when it is made. A session is for one thread at a time; several sessions of a model may be used
  * by several threads, whose steps then take turns.
  *
- * <p>The cache holds {@code min(contextTokens, slidingWindow + 511)} positions, so for a model with
- * a sliding window its memory does not grow with the context.
+ * <p>The cache holds {@code min(contextTokens, slidingWindow + 511)} positions, rounded up, so for
+ * a model with a sliding window its memory does not grow with the context.
  */
 public final class Session {
   /** Tokens of a prefill that go through the layers together. */
@@ -22,7 +22,7 @@ public final class Session {
   private final ForwardPass pass;
   private int position;
 
-  Session(Model model, int contextTokens, int maxBatch) {
+  Session(Model model, int contextTokens, KvCacheType cacheType, int maxBatch) {
     if (contextTokens < 1) {
       throw new IllegalArgumentException(
           "context: expected at least 1 token, found " + contextTokens);
@@ -31,7 +31,7 @@ public final class Session {
     this.config = model.config();
     this.contextTokens = contextTokens;
     this.maxBatch = Math.min(maxBatch, contextTokens);
-    this.pass = model.newForwardPass(contextTokens, this.maxBatch);
+    this.pass = model.newForwardPass(contextTokens, cacheType, this.maxBatch);
   }
 
   /** The position of the next token: how many have been run. */
@@ -47,6 +47,11 @@ public final class Session {
   /** Forgets all tokens. Imposed routing stays. */
   public void reset() {
     position = 0;
+  }
+
+  /** Goes on as if so many tokens had been run, whatever the cache holds: for measurements. */
+  void skipTo(int newPosition) {
+    position = newPosition;
   }
 
   /**

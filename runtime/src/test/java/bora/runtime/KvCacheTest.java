@@ -5,35 +5,36 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import bora.formats.model.KnownModel;
 import bora.formats.model.ModelConfig;
+import bora.runtime.kernel.Kernels;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.EnumSource;
 
 final class KvCacheTest {
   private static final ModelConfig WINDOW_OF_5 = RandomModel.DENSE_WINDOWED_TIED;
 
   @ParameterizedTest
-  @CsvSource({"1000000, 4, 8", "1000000, 1, 5", "7, 4, 7", "3, 3, 3"})
+  @CsvSource({"1000000, 4, 256", "1000000, 253, 512", "257, 4, 256", "7, 4, 32", "3, 3, 32"})
   void holdsNoMoreThanWindowAndBatch(int contextTokens, int maxBatch, int capacity) {
-    assertEquals(
-        capacity,
-        new KvCache(WINDOW_OF_5, WINDOW_OF_5.layerCount(), contextTokens, maxBatch).capacity());
+    assertEquals(capacity, cache(WINDOW_OF_5, KvCacheType.F32, contextTokens, maxBatch).capacity());
   }
 
   @Test
   void holdsTheWholeContextWithoutAWindow() {
-    KvCache cache = new KvCache(RandomModel.DENSE, RandomModel.DENSE.layerCount(), 40, 4);
-    assertEquals(40, cache.capacity());
+    KvCache cache = cache(RandomModel.DENSE, KvCacheType.F32, 40, 4);
+    assertEquals(64, cache.capacity());
     assertEquals(40, cache.visibleTokens(39));
   }
 
-  @Test
-  void keepsWhatTheFirstTokenOfABatchSees() {
-    int maxBatch = 4;
-    KvCache cache = new KvCache(WINDOW_OF_5, WINDOW_OF_5.layerCount(), 100, maxBatch);
+  @ParameterizedTest
+  @EnumSource
+  void keepsWhatTheFirstTokenOfABatchSees(KvCacheType type) {
+    int maxBatch = 253;
+    KvCache cache = cache(WINDOW_OF_5, type, 10_000, maxBatch);
+    assertEquals(512, cache.capacity());
     int width = WINDOW_OF_5.kvWidth();
-    int headDim = WINDOW_OF_5.headDim();
-    for (int first = 0; first < 40; first += maxBatch) {
+    for (int first = 0; first < 5 * maxBatch; first += maxBatch) {
       float[] k = new float[maxBatch * width];
       float[] v = new float[maxBatch * width];
       for (int i = 0; i < k.length; i++) {
@@ -43,16 +44,45 @@ final class KvCacheTest {
       cache.put(1, first, maxBatch, k, v);
       for (int position = Math.max(0, first - 4); position < first + maxBatch; position++) {
         for (int c = 0; c < width; c++) {
-          int offset = cache.slotOf(position) * headDim + c % headDim;
-          assertEquals(key(position, c), cache.keys(1, c / headDim)[offset]);
-          assertEquals(-key(position, c), cache.values(1, c / headDim)[offset]);
+          assertEquals(key(position, c), storedKey(cache, position, c));
+          assertEquals(-key(position, c), storedValue(cache, position, c));
         }
       }
     }
   }
 
+  /** Told by the query that is 1 at a component and 0 elsewhere. */
+  private static float storedKey(KvCache cache, int position, int c) {
+    int headDim = WINDOW_OF_5.headDim();
+    float[] query = new float[headDim];
+    query[c % headDim] = 1;
+    float[] scores = new float[Kernels.KEYS_PER_BLOCK];
+    int slot = cache.slotOf(position);
+    int lane = slot % Kernels.KEYS_PER_BLOCK;
+    cache
+        .head(1, c / headDim)
+        .scores(Kernels.scalar(), query, 0, 1, slot - lane, 1, scores, 0, scores.length);
+    return scores[lane];
+  }
+
+  private static float storedValue(KvCache cache, int position, int c) {
+    int headDim = WINDOW_OF_5.headDim();
+    float[] sums = new float[headDim];
+    cache
+        .head(1, c / headDim)
+        .addWeighted(
+            Kernels.scalar(), new float[] {1}, 0, 1, 1, cache.slotOf(position), 1, sums, 0);
+    return sums[c % headDim];
+  }
+
+  private static KvCache cache(
+      ModelConfig config, KvCacheType type, int contextTokens, int maxBatch) {
+    return new KvCache(config, type, config.layerCount(), contextTokens, maxBatch);
+  }
+
+  /** A bf16 holds it. */
   private static float key(int position, int component) {
-    return 1 + position * 100 + component;
+    return 1 + (position * 31 + component) % 255;
   }
 
   @Test
@@ -60,10 +90,9 @@ final class KvCacheTest {
     ModelConfig config = KnownModel.MISTRAL_7B_V0_2.config();
     IllegalArgumentException thrown =
         assertThrows(
-            IllegalArgumentException.class,
-            () -> new KvCache(config, config.layerCount(), 20_000_000, 512));
+            IllegalArgumentException.class, () -> cache(config, KvCacheType.F32, 20_000_000, 512));
     assertEquals(
-        "context: expected at most 16777215 tokens for heads of 128, found 20000000",
+        "context: expected at most 16776960 tokens for heads of 128, found 20000000",
         thrown.getMessage());
   }
 }

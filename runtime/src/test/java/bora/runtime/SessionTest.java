@@ -3,6 +3,7 @@ package bora.runtime;
 import static bora.runtime.Differences.assertClose;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -23,6 +24,9 @@ import org.junit.jupiter.params.provider.MethodSource;
 final class SessionTest {
   /** Values are of magnitude 1 to 10, sums short: float32 rounding stays a hundred times below. */
   private static final double TOLERANCE = 1e-4;
+
+  /** Keys and values rounded by at most 2^-9 of theirs, in three layers. */
+  private static final double BFLOAT16_TOLERANCE = 0.1;
 
   /** More than four windows of 5 and than any chunk the tests use. */
   private static final int TOKENS = 23;
@@ -106,7 +110,7 @@ final class SessionTest {
       }
       for (int maxBatch : new int[] {1, 2, 4, 5, 6, 22}) {
         RecordingObserver prefilled = new RecordingObserver(config, TOKENS);
-        new Session(model, TOKENS, maxBatch).prefill(tokens, prefilled);
+        new Session(model, TOKENS, KvCacheType.F32, maxBatch).prefill(tokens, prefilled);
         for (int i = 0; i < TOKENS; i++) {
           String what = "batches of " + maxBatch + ", position " + i + ", logit";
           assertClose(what, decoded.logits[i], prefilled.logits[i], TOLERANCE);
@@ -124,7 +128,7 @@ final class SessionTest {
     int[] tokens = random.tokens(TOKENS);
     try (Model model = random.open(kernels)) {
       float[] whole = model.newSession(TOKENS).prefill(tokens, ForwardObserver.NONE);
-      Session session = new Session(model, TOKENS, 4);
+      Session session = new Session(model, TOKENS, KvCacheType.F32, 4);
       session.prefill(Arrays.copyOf(tokens, 9), ForwardObserver.NONE);
       for (int i = 9; i < 16; i++) {
         session.decode(tokens[i], ForwardObserver.NONE);
@@ -140,21 +144,55 @@ final class SessionTest {
     int[] tokens = random.tokens(TOKENS);
     try (Model model = random.open(KernelChoice.SCALAR)) {
       float[] whole = model.newSession(TOKENS).prefill(tokens, ForwardObserver.NONE);
-      float[] split = new Session(model, TOKENS, 3).prefill(tokens, ForwardObserver.NONE);
+      float[] split =
+          new Session(model, TOKENS, KvCacheType.F32, 3).prefill(tokens, ForwardObserver.NONE);
       assertArrayEquals(whole, split);
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource(names = {"SCALAR", "VECTOR"})
+  void aCacheInBFloat16RoundsKeysAndValuesOnly(KernelChoice kernels) {
+    RandomModel random = RandomModel.of(RandomModel.DENSE);
+    int[] tokens = random.tokens(TOKENS);
+    try (Model model = random.open(kernels)) {
+      float[] exact = model.newSession(TOKENS).prefill(tokens, ForwardObserver.NONE);
+      Session rounded = model.newSession(TOKENS, KvCacheType.BF16);
+      float[] logits = rounded.prefill(tokens, ForwardObserver.NONE);
+      assertClose("logit", exact, logits, BFLOAT16_TOLERANCE);
+      assertFalse(Arrays.equals(exact, logits));
+    }
+  }
+
+  @Test
+  void attendsToPositionsFurtherAwayThanARunOfTheCache() {
+    RandomModel random = RandomModel.of(RandomModel.DENSE);
+    int count = 2 * KvCache.RUN_SLOTS + 30;
+    int[] tokens = random.tokens(count);
+    NaiveForward naive = new NaiveForward(random, RoutingSource.ROUTER, tokens);
+    try (Model model = random.open(KernelChoice.VECTOR)) {
+      Session session = model.newSession(count);
+      float[] logits =
+          session.prefill(Arrays.copyOf(tokens, KvCache.RUN_SLOTS + 3), ForwardObserver.NONE);
+      assertClose("prefilled", naive.logits[KvCache.RUN_SLOTS + 2], logits, TOLERANCE);
+      for (int i = KvCache.RUN_SLOTS + 3; i < count; i++) {
+        logits = session.decode(tokens[i], ForwardObserver.NONE);
+        assertClose("decoded", naive.logits[i], logits, TOLERANCE);
+      }
     }
   }
 
   @Test
   void runsFarBeyondTheWindowInConstantMemory() {
     RandomModel random = RandomModel.of(RandomModel.EXPERTS_WINDOWED);
-    int[] tokens = random.tokens(200);
-    try (Model model = random.open(KernelChoice.SCALAR)) {
-      Session session = new Session(model, Integer.MAX_VALUE, 4);
+    // The ring has 256 slots.
+    int[] tokens = random.tokens(700);
+    try (Model model = random.open(KernelChoice.VECTOR)) {
+      Session session = new Session(model, Integer.MAX_VALUE, KvCacheType.F32, 4);
       float[] logits = session.prefill(tokens, ForwardObserver.NONE);
       // Through three layers a position sees 3 * 4 before it; nothing earlier can matter.
       NaiveForward naive = new NaiveForward(random, RoutingSource.ROUTER, tokens);
-      assertClose("logit", naive.logits[199], logits, TOLERANCE);
+      assertClose("logit", naive.logits[699], logits, TOLERANCE);
     }
   }
 
@@ -298,13 +336,13 @@ final class SessionTest {
           }
         };
     try (Model model = random.open(KernelChoice.SCALAR)) {
-      Session session = new Session(model, TOKENS, 4);
+      Session session = new Session(model, TOKENS, KvCacheType.F32, 4);
       assertThrows(
           UnsupportedOperationException.class, () -> session.prefill(tokens, failsInTheThirdBatch));
       assertEquals(8, session.position());
       int[] rest = Arrays.copyOfRange(tokens, 8, TOKENS);
       assertArrayEquals(
-          new Session(model, TOKENS, 4).prefill(tokens, ForwardObserver.NONE),
+          new Session(model, TOKENS, KvCacheType.F32, 4).prefill(tokens, ForwardObserver.NONE),
           session.prefill(rest, ForwardObserver.NONE));
     }
   }

@@ -34,19 +34,16 @@ public final class Conversation {
   private int[] run = new int[0];
 
   /**
-   * @param contextTokens the longest conversation, answers included
+   * @param session of the model, for this conversation alone; its context limits it, answers
+   *     included
    */
   public Conversation(
-      Model model,
-      Tokenizer tokenizer,
-      ChatTemplate template,
-      Sampling sampling,
-      int contextTokens) {
+      Model model, Session session, Tokenizer tokenizer, ChatTemplate template, Sampling sampling) {
     this.model = model;
     this.tokenizer = tokenizer;
     this.template = template;
     this.sampling = sampling;
-    this.session = model.newSession(contextTokens);
+    this.session = session;
     reset();
   }
 

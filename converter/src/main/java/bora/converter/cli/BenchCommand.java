@@ -38,19 +38,30 @@ final class BenchCommand implements Callable<Integer> {
 
   @Mixin private ThreadOptions threads;
 
+  @Option(
+      names = "--context",
+      paramLabel = "N",
+      defaultValue = "8192",
+      description = "decode behind so many tokens too; default ${DEFAULT-VALUE}")
+  private int context;
+
+  @Mixin private KvCacheOption kvCache;
+
   @Option(names = "--json", description = "one JSON document on standard output")
   private boolean json;
 
   @Override
   public Integer call() throws IOException {
     int count = threads.count(spec);
+    Usage.require(spec, context >= 0, "--context: expected at least 0, found " + context);
     PrintWriter out = spec.commandLine().getOut();
     spec.commandLine().getErr().println("measuring ...");
     long start = System.nanoTime();
     try (PackReader pack = PackReader.open(packFile)) {
       double openMillis = (System.nanoTime() - start) * 1e-6;
       try (Model model = Model.open(pack, new RuntimeOptions(count, KernelChoice.AUTO))) {
-        PackBenchmark.Result result = PackBenchmark.run(pack, model, count);
+        PackBenchmark.Result result =
+            PackBenchmark.run(pack, model, count, context, kvCache.type());
         if (json) {
           ObjectNode document = toJson(result, count, model.kernels(), openMillis);
           out.print(new String(StrictJson.toIndentedBytes(document), UTF_8));
@@ -70,6 +81,9 @@ final class BenchCommand implements Callable<Integer> {
         .put("tokensPerSecond", result.decodeTokensPerSecond())
         .put("weightBytesPerToken", result.weightBytesPerToken())
         .put("GBps", result.decodeGigabytesPerSecond());
+    root.putObject("decodeBehindContext")
+        .put("tokensPerSecond", result.farDecodeTokensPerSecond())
+        .put("contextTokens", result.farTokens());
     root.putObject("prefill")
         .put("tokensPerSecond", result.prefillTokensPerSecond())
         .put("tokens", result.prefillTokens());
@@ -85,6 +99,9 @@ final class BenchCommand implements Callable<Integer> {
         .row("decode", Sizes.format("%.2f tokens/s", result.decodeTokensPerSecond()))
         .row("  weights read a token", Sizes.of(result.weightBytesPerToken()))
         .row("  that is", Sizes.format("%.2f GB/s", result.decodeGigabytesPerSecond()))
+        .row(
+            "decode behind " + result.farTokens() + " tokens",
+            Sizes.format("%.2f tokens/s", result.farDecodeTokensPerSecond()))
         .row("read bandwidth", Sizes.format("%.2f GB/s", result.readGigabytesPerSecond()))
         .row(
             "prefill of " + result.prefillTokens() + " tokens",

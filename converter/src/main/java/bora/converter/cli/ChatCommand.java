@@ -60,6 +60,8 @@ final class ChatCommand implements Callable<Integer> {
 
   @Mixin private SamplingOptions samplingOptions;
 
+  @Mixin private KvCacheOption kvCache;
+
   @Override
   public Integer call() throws IOException {
     Usage.require(spec, count >= 1, "-n: expected at least 1, found " + count);
@@ -75,7 +77,10 @@ final class ChatCommand implements Callable<Integer> {
           spec,
           tokens >= MIN_CONTEXT && tokens <= most,
           "--context: expected " + MIN_CONTEXT + " to the model's " + most + ", found " + tokens);
-      talk(input, new Conversation(model, tokenizer, template, sampling, tokens));
+      talk(
+          input,
+          new Conversation(
+              model, model.newSession(tokens, kvCache.type()), tokenizer, template, sampling));
     }
     return ExitCode.DONE;
   }

@@ -59,6 +59,8 @@ final class GenerateCommand implements Callable<Integer> {
 
   @Mixin private SamplingOptions samplingOptions;
 
+  @Mixin private KvCacheOption kvCache;
+
   @Option(
       names = "--stop",
       paramLabel = "TEXT",
@@ -187,8 +189,8 @@ final class GenerateCommand implements Callable<Integer> {
     return Math.min(count, pack.config().maxPositionEmbeddings() - tokens.length + 1);
   }
 
-  private static Session newSession(Model model, int[] tokens, int most) {
-    return model.newSession(tokens.length + most - 1);
+  private Session newSession(Model model, int[] tokens, int most) {
+    return model.newSession(tokens.length + most - 1, kvCache.type());
   }
 
   private void reportContext(boolean full, PackReader pack) {

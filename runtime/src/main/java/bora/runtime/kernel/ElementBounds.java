@@ -29,10 +29,10 @@ final class ElementBounds {
     check(y, yOffset, length);
   }
 
-  static void checkSoftmax(float[] x, int offset, int length) {
+  static void checkMax(float[] x, int offset, int length) {
     check(x, offset, length);
     if (length < 1) {
-      throw new IllegalArgumentException("expected at least 1 logit, found " + length);
+      throw new IllegalArgumentException("expected at least 1 element, found " + length);
     }
   }
 

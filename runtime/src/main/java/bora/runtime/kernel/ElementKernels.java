@@ -105,7 +105,7 @@ final class ElementKernels {
     }
   }
 
-  static void softmax(float[] x, int offset, int length) {
+  static float max(float[] x, int offset, int length) {
     int lanes = FLOATS.length();
     int i = 0;
     FloatVector maxima = FloatVector.broadcast(FLOATS, x[offset]);
@@ -116,8 +116,13 @@ final class ElementKernels {
     for (; i < length; i++) {
       max = Math.max(max, x[offset + i]);
     }
+    return max;
+  }
+
+  static float exponentials(float[] x, int offset, int length, float max) {
+    int lanes = FLOATS.length();
     FloatVector sums = FloatVector.zero(FLOATS);
-    i = 0;
+    int i = 0;
     for (; i <= length - lanes; i += lanes) {
       FloatVector power = exp(FloatVector.fromArray(FLOATS, x, offset + i).sub(max));
       power.intoArray(x, offset + i);
@@ -129,13 +134,7 @@ final class ElementKernels {
       x[offset + i] = power;
       sum += power;
     }
-    float factor = (float) (1 / sum);
-    for (i = 0; i <= length - lanes; i += lanes) {
-      FloatVector.fromArray(FLOATS, x, offset + i).mul(factor).intoArray(x, offset + i);
-    }
-    for (; i < length; i++) {
-      x[offset + i] *= factor;
-    }
+    return (float) sum;
   }
 
   /** Relative error below 2^-22 within the bounds; NaN stays NaN. */

@@ -14,6 +14,12 @@ import bora.formats.encoding.EncodedTensor;
  * written.
  */
 public sealed interface Kernels permits ScalarKernels, VectorKernels {
+  /**
+   * Keys that stand interleaved, so that a vector holds one component of several, and two vectors
+   * of the widest kind are neighbours.
+   */
+  int KEYS_PER_BLOCK = 32;
+
   /** What computes, for reports: {@code "scalar"} or for example {@code "vector 512 bits"}. */
   String description();
 
@@ -49,9 +55,6 @@ public sealed interface Kernels permits ScalarKernels, VectorKernels {
       int panelStart,
       int panelEnd);
 
-  /** The sum of {@code a[aOffset + i] * b[bOffset + i]}. */
-  float dot(float[] a, int aOffset, float[] b, int bOffset, int length);
-
   /** {@code y[yOffset + i] += scale * x[xOffset + i]}. */
   void addScaled(float scale, float[] x, int xOffset, float[] y, int yOffset, int length);
 
@@ -75,11 +78,100 @@ public sealed interface Kernels permits ScalarKernels, VectorKernels {
       float[] gate, int gateOffset, float[] up, int upOffset, float[] y, int yOffset, int length);
 
   /**
-   * Replaces logits by probabilities: {@code exp(x[i] - max) / sum}.
+   * The largest element.
    *
    * @param length at least 1
    */
-  void softmax(float[] x, int offset, int length);
+  float max(float[] x, int offset, int length);
+
+  /**
+   * Replaces elements by {@code exp(x[i] - max)}.
+   *
+   * @param max at least as large as every element
+   * @return the sum of what stands there now
+   */
+  float exponentials(float[] x, int offset, int length, float max);
+
+  /**
+   * Scores queries against keys: {@code scores[scoresOffset + r * scoresStride + s] = sum over i of
+   * queries[queriesOffset + r * headDim + i] * key(s)[i]}, for all keys s of the blocks.
+   *
+   * @param queries [rows, headDim] from {@code queriesOffset}
+   * @param rows at least 1
+   * @param keys [blocks, headDim, {@link #KEYS_PER_BLOCK}] from {@code keysOffset}: component i of
+   *     key s at {@code (s / B * headDim + i) * B + s % B} where {@code B} is that number
+   * @param scoresStride from one row to the next
+   */
+  void scores(
+      float[] queries,
+      int queriesOffset,
+      int rows,
+      int headDim,
+      float[] keys,
+      int keysOffset,
+      int blocks,
+      float[] scores,
+      int scoresOffset,
+      int scoresStride);
+
+  /**
+   * Scores queries against keys in bf16.
+   *
+   * @param headDim even
+   * @param keys [blocks, headDim / 2, {@link #KEYS_PER_BLOCK}] from {@code keysOffset}: word i of a
+   *     key holds component i in its lower half and component {@code headDim / 2 + i} in its upper
+   */
+  void scores(
+      float[] queries,
+      int queriesOffset,
+      int rows,
+      int headDim,
+      int[] keys,
+      int keysOffset,
+      int blocks,
+      float[] scores,
+      int scoresOffset,
+      int scoresStride);
+
+  /**
+   * Adds weighted values: {@code sums[sumsOffset + r * headDim + i] += sum over s of
+   * weights[weightsOffset + r * weightsStride + s] * values[valuesOffset + s * headDim + i]}, in
+   * the order of s.
+   *
+   * @param weightsStride from one row to the next
+   * @param rows at least 1
+   * @param values [count, headDim] from {@code valuesOffset}
+   * @param sums [rows, headDim] from {@code sumsOffset}
+   */
+  void addWeighted(
+      float[] weights,
+      int weightsOffset,
+      int weightsStride,
+      int rows,
+      float[] values,
+      int valuesOffset,
+      int count,
+      int headDim,
+      float[] sums,
+      int sumsOffset);
+
+  /**
+   * Adds weighted values in bf16.
+   *
+   * @param values [count, headDim / 2] words from {@code valuesOffset}, as of the keys in bf16
+   * @param headDim even
+   */
+  void addWeighted(
+      float[] weights,
+      int weightsOffset,
+      int weightsStride,
+      int rows,
+      int[] values,
+      int valuesOffset,
+      int count,
+      int headDim,
+      float[] sums,
+      int sumsOffset);
 
   /**
    * Turns one head by its position, in place. The pair of element i is element {@code half + i}, as

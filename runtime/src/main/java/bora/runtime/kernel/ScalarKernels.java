@@ -1,5 +1,6 @@
 package bora.runtime.kernel;
 
+import bora.formats.encoding.BFloat16;
 import bora.formats.encoding.BlockDecoder;
 import bora.formats.encoding.EncodedTensor;
 import java.lang.foreign.MemorySegment;
@@ -79,16 +80,6 @@ public final class ScalarKernels implements Kernels {
   }
 
   @Override
-  public float dot(float[] a, int aOffset, float[] b, int bOffset, int length) {
-    ElementBounds.checkPair(a, aOffset, b, bOffset, length);
-    double sum = 0;
-    for (int i = 0; i < length; i++) {
-      sum += (double) a[aOffset + i] * b[bOffset + i];
-    }
-    return (float) sum;
-  }
-
-  @Override
   public void addScaled(float scale, float[] x, int xOffset, float[] y, int yOffset, int length) {
     ElementBounds.checkPair(x, xOffset, y, yOffset, length);
     for (int i = 0; i < length; i++) {
@@ -121,20 +112,187 @@ public final class ScalarKernels implements Kernels {
   }
 
   @Override
-  public void softmax(float[] x, int offset, int length) {
-    ElementBounds.checkSoftmax(x, offset, length);
+  public float max(float[] x, int offset, int length) {
+    ElementBounds.checkMax(x, offset, length);
     float max = x[offset];
     for (int i = 1; i < length; i++) {
       max = Math.max(max, x[offset + i]);
     }
+    return max;
+  }
+
+  @Override
+  public float exponentials(float[] x, int offset, int length, float max) {
+    ElementBounds.check(x, offset, length);
     double sum = 0;
     for (int i = 0; i < length; i++) {
       float power = (float) Math.exp((double) x[offset + i] - max);
       x[offset + i] = power;
       sum += power;
     }
-    for (int i = 0; i < length; i++) {
-      x[offset + i] = (float) (x[offset + i] / sum);
+    return (float) sum;
+  }
+
+  @Override
+  public void scores(
+      float[] queries,
+      int queriesOffset,
+      int rows,
+      int headDim,
+      float[] keys,
+      int keysOffset,
+      int blocks,
+      float[] scores,
+      int scoresOffset,
+      int scoresStride) {
+    AttentionBounds.checkScores(
+        queries.length,
+        queriesOffset,
+        rows,
+        headDim,
+        scores.length,
+        scoresOffset,
+        scoresStride,
+        blocks);
+    AttentionBounds.checkKeys(keys.length, keysOffset, blocks, headDim);
+    for (int row = 0; row < rows; row++) {
+      for (int slot = 0; slot < blocks * KEYS_PER_BLOCK; slot++) {
+        double sum = 0;
+        for (int i = 0; i < headDim; i++) {
+          sum +=
+              (double) queries[queriesOffset + row * headDim + i]
+                  * key(keys, keysOffset, slot, i, headDim);
+        }
+        scores[scoresOffset + row * scoresStride + slot] = (float) sum;
+      }
+    }
+  }
+
+  @Override
+  public void scores(
+      float[] queries,
+      int queriesOffset,
+      int rows,
+      int headDim,
+      int[] keys,
+      int keysOffset,
+      int blocks,
+      float[] scores,
+      int scoresOffset,
+      int scoresStride) {
+    AttentionBounds.checkScores(
+        queries.length,
+        queriesOffset,
+        rows,
+        headDim,
+        scores.length,
+        scoresOffset,
+        scoresStride,
+        blocks);
+    AttentionBounds.checkKeyPairs(keys.length, keysOffset, blocks, headDim);
+    for (int row = 0; row < rows; row++) {
+      for (int slot = 0; slot < blocks * KEYS_PER_BLOCK; slot++) {
+        double sum = 0;
+        for (int i = 0; i < headDim; i++) {
+          sum +=
+              (double) queries[queriesOffset + row * headDim + i]
+                  * key(keys, keysOffset, slot, i, headDim);
+        }
+        scores[scoresOffset + row * scoresStride + slot] = (float) sum;
+      }
+    }
+  }
+
+  private static float key(float[] keys, int offset, int slot, int i, int headDim) {
+    int lane = slot % KEYS_PER_BLOCK;
+    return keys[offset + (slot - lane) * headDim + i * KEYS_PER_BLOCK + lane];
+  }
+
+  private static float key(int[] keys, int offset, int slot, int i, int headDim) {
+    int half = headDim / 2;
+    int lane = slot % KEYS_PER_BLOCK;
+    return ofPair(keys[offset + (slot - lane) * half + i % half * KEYS_PER_BLOCK + lane], i < half);
+  }
+
+  private static float value(float[] values, int offset, int slot, int i, int headDim) {
+    return values[offset + slot * headDim + i];
+  }
+
+  private static float value(int[] values, int offset, int slot, int i, int headDim) {
+    int half = headDim / 2;
+    return ofPair(values[offset + slot * half + i % half], i < half);
+  }
+
+  /** One of two bf16 values in a word. */
+  private static float ofPair(int word, boolean lower) {
+    return BFloat16.toFloat((short) (lower ? word : word >>> 16));
+  }
+
+  @Override
+  public void addWeighted(
+      float[] weights,
+      int weightsOffset,
+      int weightsStride,
+      int rows,
+      float[] values,
+      int valuesOffset,
+      int count,
+      int headDim,
+      float[] sums,
+      int sumsOffset) {
+    AttentionBounds.checkWeighted(
+        weights.length,
+        weightsOffset,
+        weightsStride,
+        rows,
+        count,
+        headDim,
+        sums.length,
+        sumsOffset);
+    AttentionBounds.checkValues(values.length, valuesOffset, count, headDim);
+    for (int row = 0; row < rows; row++) {
+      for (int i = 0; i < headDim; i++) {
+        double sum = sums[sumsOffset + row * headDim + i];
+        for (int slot = 0; slot < count; slot++) {
+          float weight = weights[weightsOffset + row * weightsStride + slot];
+          sum += (double) weight * value(values, valuesOffset, slot, i, headDim);
+        }
+        sums[sumsOffset + row * headDim + i] = (float) sum;
+      }
+    }
+  }
+
+  @Override
+  public void addWeighted(
+      float[] weights,
+      int weightsOffset,
+      int weightsStride,
+      int rows,
+      int[] values,
+      int valuesOffset,
+      int count,
+      int headDim,
+      float[] sums,
+      int sumsOffset) {
+    AttentionBounds.checkWeighted(
+        weights.length,
+        weightsOffset,
+        weightsStride,
+        rows,
+        count,
+        headDim,
+        sums.length,
+        sumsOffset);
+    AttentionBounds.checkValuePairs(values.length, valuesOffset, count, headDim);
+    for (int row = 0; row < rows; row++) {
+      for (int i = 0; i < headDim; i++) {
+        double sum = sums[sumsOffset + row * headDim + i];
+        for (int slot = 0; slot < count; slot++) {
+          float weight = weights[weightsOffset + row * weightsStride + slot];
+          sum += (double) weight * value(values, valuesOffset, slot, i, headDim);
+        }
+        sums[sumsOffset + row * headDim + i] = (float) sum;
+      }
     }
   }
 

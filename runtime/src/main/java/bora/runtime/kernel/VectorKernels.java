@@ -11,7 +11,7 @@ import java.lang.ref.Reference;
  *
  * <p>This class checks the arguments; the classes behind it trust them. Where to look: {@link
  * MatrixByToken} and {@link MatrixByTokens} for the order of the work, {@link Q4Kernels} and its
- * siblings for the encodings, {@link ElementKernels} for the rest.
+ * siblings for the encodings, {@link AttentionKernels} and {@link ElementKernels} for the rest.
  */
 public final class VectorKernels implements Kernels {
   private static final VectorKernels INSTANCE = new VectorKernels();
@@ -62,12 +62,6 @@ public final class VectorKernels implements Kernels {
   }
 
   @Override
-  public float dot(float[] a, int aOffset, float[] b, int bOffset, int length) {
-    ElementBounds.checkPair(a, aOffset, b, bOffset, length);
-    return ElementKernels.dot(a, aOffset, b, bOffset, length);
-  }
-
-  @Override
   public void addScaled(float scale, float[] x, int xOffset, float[] y, int yOffset, int length) {
     ElementBounds.checkPair(x, xOffset, y, yOffset, length);
     ElementKernels.addScaled(scale, x, xOffset, y, yOffset, length);
@@ -88,9 +82,155 @@ public final class VectorKernels implements Kernels {
   }
 
   @Override
-  public void softmax(float[] x, int offset, int length) {
-    ElementBounds.checkSoftmax(x, offset, length);
-    ElementKernels.softmax(x, offset, length);
+  public float max(float[] x, int offset, int length) {
+    ElementBounds.checkMax(x, offset, length);
+    return ElementKernels.max(x, offset, length);
+  }
+
+  @Override
+  public float exponentials(float[] x, int offset, int length, float max) {
+    ElementBounds.check(x, offset, length);
+    return ElementKernels.exponentials(x, offset, length, max);
+  }
+
+  @Override
+  public void scores(
+      float[] queries,
+      int queriesOffset,
+      int rows,
+      int headDim,
+      float[] keys,
+      int keysOffset,
+      int blocks,
+      float[] scores,
+      int scoresOffset,
+      int scoresStride) {
+    AttentionBounds.checkScores(
+        queries.length,
+        queriesOffset,
+        rows,
+        headDim,
+        scores.length,
+        scoresOffset,
+        scoresStride,
+        blocks);
+    AttentionBounds.checkKeys(keys.length, keysOffset, blocks, headDim);
+    AttentionKernels.scores(
+        queries,
+        queriesOffset,
+        rows,
+        headDim,
+        keys,
+        keysOffset,
+        blocks,
+        scores,
+        scoresOffset,
+        scoresStride);
+  }
+
+  @Override
+  public void scores(
+      float[] queries,
+      int queriesOffset,
+      int rows,
+      int headDim,
+      int[] keys,
+      int keysOffset,
+      int blocks,
+      float[] scores,
+      int scoresOffset,
+      int scoresStride) {
+    AttentionBounds.checkScores(
+        queries.length,
+        queriesOffset,
+        rows,
+        headDim,
+        scores.length,
+        scoresOffset,
+        scoresStride,
+        blocks);
+    AttentionBounds.checkKeyPairs(keys.length, keysOffset, blocks, headDim);
+    AttentionKernels.scores(
+        queries,
+        queriesOffset,
+        rows,
+        headDim,
+        keys,
+        keysOffset,
+        blocks,
+        scores,
+        scoresOffset,
+        scoresStride);
+  }
+
+  @Override
+  public void addWeighted(
+      float[] weights,
+      int weightsOffset,
+      int weightsStride,
+      int rows,
+      float[] values,
+      int valuesOffset,
+      int count,
+      int headDim,
+      float[] sums,
+      int sumsOffset) {
+    AttentionBounds.checkWeighted(
+        weights.length,
+        weightsOffset,
+        weightsStride,
+        rows,
+        count,
+        headDim,
+        sums.length,
+        sumsOffset);
+    AttentionBounds.checkValues(values.length, valuesOffset, count, headDim);
+    AttentionKernels.addWeighted(
+        weights,
+        weightsOffset,
+        weightsStride,
+        rows,
+        values,
+        valuesOffset,
+        count,
+        headDim,
+        sums,
+        sumsOffset);
+  }
+
+  @Override
+  public void addWeighted(
+      float[] weights,
+      int weightsOffset,
+      int weightsStride,
+      int rows,
+      int[] values,
+      int valuesOffset,
+      int count,
+      int headDim,
+      float[] sums,
+      int sumsOffset) {
+    AttentionBounds.checkWeighted(
+        weights.length,
+        weightsOffset,
+        weightsStride,
+        rows,
+        count,
+        headDim,
+        sums.length,
+        sumsOffset);
+    AttentionBounds.checkValuePairs(values.length, valuesOffset, count, headDim);
+    AttentionKernels.addWeighted(
+        weights,
+        weightsOffset,
+        weightsStride,
+        rows,
+        values,
+        valuesOffset,
+        count,
+        headDim,
+        sums,
+        sumsOffset);
   }
 
   @Override

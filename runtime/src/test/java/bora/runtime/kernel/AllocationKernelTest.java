@@ -26,6 +26,7 @@ class AllocationKernelTest {
   private static final Duration PATIENCE = Duration.ofSeconds(60);
 
   private static final Kernels VECTOR = Kernels.vector();
+  private static final int[] PAIRS = new int[1000];
 
   @ParameterizedTest
   @EnumSource(Encoding.class)
@@ -46,12 +47,6 @@ class AllocationKernelTest {
 
   /** The kernels on arrays. */
   enum ElementKernel {
-    DOT {
-      @Override
-      void run(float[] x, float[] y) {
-        y[0] = VECTOR.dot(x, 0, y, 0, 1000);
-      }
-    },
     ADD_SCALED {
       @Override
       void run(float[] x, float[] y) {
@@ -70,10 +65,40 @@ class AllocationKernelTest {
         VECTOR.swiGlu(x, 0, x, 0, y, 0, 1000);
       }
     },
-    SOFTMAX {
+    MAX {
       @Override
       void run(float[] x, float[] y) {
-        VECTOR.softmax(y, 0, 1000);
+        y[0] = VECTOR.max(x, 0, 1000);
+      }
+    },
+    EXPONENTIALS {
+      @Override
+      void run(float[] x, float[] y) {
+        x[0] = VECTOR.exponentials(y, 1, 999, 1);
+      }
+    },
+    SCORES {
+      @Override
+      void run(float[] x, float[] y) {
+        VECTOR.scores(x, 0, 4, 8, x, 0, 3, y, 0, 96);
+      }
+    },
+    SCORES_OF_BFLOAT16 {
+      @Override
+      void run(float[] x, float[] y) {
+        VECTOR.scores(x, 0, 4, 16, PAIRS, 0, 3, y, 0, 96);
+      }
+    },
+    ADD_WEIGHTED {
+      @Override
+      void run(float[] x, float[] y) {
+        VECTOR.addWeighted(x, 0, 10, 4, x, 0, 10, 100, y, 0);
+      }
+    },
+    ADD_WEIGHTED_BFLOAT16 {
+      @Override
+      void run(float[] x, float[] y) {
+        VECTOR.addWeighted(x, 0, 10, 4, PAIRS, 0, 10, 100, y, 0);
       }
     },
     ROTATE {

@@ -1,0 +1,76 @@
+package bora.runtime.kernel;
+
+import java.util.Objects;
+
+/** The one check of the arguments of the kernels of attention. */
+final class AttentionBounds {
+  private AttentionBounds() {}
+
+  static void checkScores(
+      int queriesLength,
+      int queriesOffset,
+      int rows,
+      int headDim,
+      int scoresLength,
+      int scoresOffset,
+      int scoresStride,
+      int blocks) {
+    checkRows(rows);
+    int width = Math.multiplyExact(blocks, Kernels.KEYS_PER_BLOCK);
+    Objects.checkFromIndexSize(queriesOffset, Math.multiplyExact(rows, headDim), queriesLength);
+    checkStrided(scoresLength, scoresOffset, scoresStride, rows, width);
+  }
+
+  static void checkKeys(int length, int offset, int blocks, int elementsPerKey) {
+    int keys = Math.multiplyExact(blocks, Kernels.KEYS_PER_BLOCK);
+    Objects.checkFromIndexSize(offset, Math.multiplyExact(keys, elementsPerKey), length);
+  }
+
+  static void checkKeyPairs(int length, int offset, int blocks, int headDim) {
+    checkKeys(length, offset, blocks, pairs(headDim));
+  }
+
+  static void checkWeighted(
+      int weightsLength,
+      int weightsOffset,
+      int weightsStride,
+      int rows,
+      int count,
+      int headDim,
+      int sumsLength,
+      int sumsOffset) {
+    checkRows(rows);
+    checkStrided(weightsLength, weightsOffset, weightsStride, rows, count);
+    Objects.checkFromIndexSize(sumsOffset, Math.multiplyExact(rows, headDim), sumsLength);
+  }
+
+  static void checkValues(int length, int offset, int count, int elementsPerValue) {
+    Objects.checkFromIndexSize(offset, Math.multiplyExact(count, elementsPerValue), length);
+  }
+
+  static void checkValuePairs(int length, int offset, int count, int headDim) {
+    checkValues(length, offset, count, pairs(headDim));
+  }
+
+  private static void checkRows(int rows) {
+    if (rows < 1) {
+      throw new IllegalArgumentException("expected at least 1 row, found " + rows);
+    }
+  }
+
+  private static int pairs(int headDim) {
+    if (headDim % 2 != 0) {
+      throw new IllegalArgumentException("expected an even headDim, found " + headDim);
+    }
+    return headDim / 2;
+  }
+
+  private static void checkStrided(int length, int offset, int stride, int rows, int width) {
+    if (stride < width && rows > 1) {
+      throw new IllegalArgumentException(
+          "expected a stride of at least " + width + ", found " + stride);
+    }
+    int extent = Math.addExact(Math.multiplyExact(rows - 1, stride), width);
+    Objects.checkFromIndexSize(offset, extent, length);
+  }
+}

@@ -1,0 +1,539 @@
+package bora.runtime.kernel;
+
+import static bora.runtime.kernel.Lanes.FLOATS;
+import static bora.runtime.kernel.Lanes.INTS;
+
+import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.IntVector;
+import jdk.incubator.vector.VectorOperators;
+
+/**
+ * The kernels of attention: four rows (query heads) at a time, so that a key or value that memory
+ * has given serves four products. Fewer rows are done as four of which some are the same. Arguments
+ * are checked by the caller.
+ *
+ * <p>A lane is a position in {@code scores} and a component in {@code addWeighted}: nothing is
+ * summed across lanes, so the results do not depend on the width of the vectors.
+ */
+final class AttentionKernels {
+  private static final int BLOCK = Kernels.KEYS_PER_BLOCK;
+
+  /** Vectors side by side in a block. */
+  private static final int PARTS = BLOCK / Lanes.COUNT;
+
+  private static final int HIGH_HALF = 0xFFFF_0000;
+
+  private AttentionKernels() {}
+
+  static void scores(
+      float[] queries,
+      int queriesOffset,
+      int rows,
+      int headDim,
+      float[] keys,
+      int keysOffset,
+      int blocks,
+      float[] scores,
+      int scoresOffset,
+      int scoresStride) {
+    int columns = blocks * PARTS;
+    for (int row = 0; row < rows; row += 4) {
+      int last = rows - 1;
+      int r1 = Math.min(row + 1, last);
+      int r2 = Math.min(row + 2, last);
+      int r3 = Math.min(row + 3, last);
+      for (int column = 0; column < columns; column += 2) {
+        int other = Math.min(column + 1, columns - 1);
+        scores(
+            queries,
+            queriesOffset + row * headDim,
+            queriesOffset + r1 * headDim,
+            queriesOffset + r2 * headDim,
+            queriesOffset + r3 * headDim,
+            headDim,
+            keys,
+            keysOffset + columnOffset(column, headDim),
+            keysOffset + columnOffset(other, headDim),
+            scores,
+            scoresOffset + row * scoresStride,
+            scoresOffset + r1 * scoresStride,
+            scoresOffset + r2 * scoresStride,
+            scoresOffset + r3 * scoresStride,
+            column * Lanes.COUNT,
+            other * Lanes.COUNT);
+      }
+    }
+  }
+
+  static void scores(
+      float[] queries,
+      int queriesOffset,
+      int rows,
+      int headDim,
+      int[] keys,
+      int keysOffset,
+      int blocks,
+      float[] scores,
+      int scoresOffset,
+      int scoresStride) {
+    int half = headDim / 2;
+    int columns = blocks * PARTS;
+    for (int row = 0; row < rows; row += 4) {
+      int last = rows - 1;
+      int r1 = Math.min(row + 1, last);
+      int r2 = Math.min(row + 2, last);
+      int r3 = Math.min(row + 3, last);
+      for (int column = 0; column < columns; column += 2) {
+        int other = Math.min(column + 1, columns - 1);
+        scores(
+            queries,
+            queriesOffset + row * headDim,
+            queriesOffset + r1 * headDim,
+            queriesOffset + r2 * headDim,
+            queriesOffset + r3 * headDim,
+            half,
+            keys,
+            keysOffset + columnOffset(column, half),
+            keysOffset + columnOffset(other, half),
+            scores,
+            scoresOffset + row * scoresStride,
+            scoresOffset + r1 * scoresStride,
+            scoresOffset + r2 * scoresStride,
+            scoresOffset + r3 * scoresStride,
+            column * Lanes.COUNT,
+            other * Lanes.COUNT);
+      }
+    }
+  }
+
+  /** Where a vector of slots begins in blocks of so many elements a slot. */
+  private static int columnOffset(int column, int elements) {
+    return column / PARTS * elements * BLOCK + column % PARTS * Lanes.COUNT;
+  }
+
+  private static void scores(
+      float[] queries,
+      int q0,
+      int q1,
+      int q2,
+      int q3,
+      int headDim,
+      float[] keys,
+      int k0,
+      int k1,
+      float[] scores,
+      int s0,
+      int s1,
+      int s2,
+      int s3,
+      int column0,
+      int column1) {
+    FloatVector a0 = FloatVector.zero(FLOATS);
+    FloatVector a1 = a0;
+    FloatVector a2 = a0;
+    FloatVector a3 = a0;
+    FloatVector b0 = a0;
+    FloatVector b1 = a0;
+    FloatVector b2 = a0;
+    FloatVector b3 = a0;
+    for (int i = 0; i < headDim; i++) {
+      FloatVector a = FloatVector.fromArray(FLOATS, keys, k0 + i * BLOCK);
+      FloatVector b = FloatVector.fromArray(FLOATS, keys, k1 + i * BLOCK);
+      FloatVector q = FloatVector.broadcast(FLOATS, queries[q0 + i]);
+      a0 = a.fma(q, a0);
+      b0 = b.fma(q, b0);
+      q = FloatVector.broadcast(FLOATS, queries[q1 + i]);
+      a1 = a.fma(q, a1);
+      b1 = b.fma(q, b1);
+      q = FloatVector.broadcast(FLOATS, queries[q2 + i]);
+      a2 = a.fma(q, a2);
+      b2 = b.fma(q, b2);
+      q = FloatVector.broadcast(FLOATS, queries[q3 + i]);
+      a3 = a.fma(q, a3);
+      b3 = b.fma(q, b3);
+    }
+    a0.intoArray(scores, s0 + column0);
+    b0.intoArray(scores, s0 + column1);
+    a1.intoArray(scores, s1 + column0);
+    b1.intoArray(scores, s1 + column1);
+    a2.intoArray(scores, s2 + column0);
+    b2.intoArray(scores, s2 + column1);
+    a3.intoArray(scores, s3 + column0);
+    b3.intoArray(scores, s3 + column1);
+  }
+
+  private static void scores(
+      float[] queries,
+      int q0,
+      int q1,
+      int q2,
+      int q3,
+      int half,
+      int[] keys,
+      int k0,
+      int k1,
+      float[] scores,
+      int s0,
+      int s1,
+      int s2,
+      int s3,
+      int column0,
+      int column1) {
+    FloatVector a0 = FloatVector.zero(FLOATS);
+    FloatVector a1 = a0;
+    FloatVector a2 = a0;
+    FloatVector a3 = a0;
+    FloatVector b0 = a0;
+    FloatVector b1 = a0;
+    FloatVector b2 = a0;
+    FloatVector b3 = a0;
+    for (int i = 0; i < half; i++) {
+      IntVector wordA = IntVector.fromArray(INTS, keys, k0 + i * BLOCK);
+      IntVector wordB = IntVector.fromArray(INTS, keys, k1 + i * BLOCK);
+      FloatVector a = wordA.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
+      FloatVector b = wordB.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
+      FloatVector q = FloatVector.broadcast(FLOATS, queries[q0 + i]);
+      a0 = a.fma(q, a0);
+      b0 = b.fma(q, b0);
+      q = FloatVector.broadcast(FLOATS, queries[q1 + i]);
+      a1 = a.fma(q, a1);
+      b1 = b.fma(q, b1);
+      q = FloatVector.broadcast(FLOATS, queries[q2 + i]);
+      a2 = a.fma(q, a2);
+      b2 = b.fma(q, b2);
+      q = FloatVector.broadcast(FLOATS, queries[q3 + i]);
+      a3 = a.fma(q, a3);
+      b3 = b.fma(q, b3);
+      a = wordA.and(HIGH_HALF).reinterpretAsFloats();
+      b = wordB.and(HIGH_HALF).reinterpretAsFloats();
+      q = FloatVector.broadcast(FLOATS, queries[q0 + half + i]);
+      a0 = a.fma(q, a0);
+      b0 = b.fma(q, b0);
+      q = FloatVector.broadcast(FLOATS, queries[q1 + half + i]);
+      a1 = a.fma(q, a1);
+      b1 = b.fma(q, b1);
+      q = FloatVector.broadcast(FLOATS, queries[q2 + half + i]);
+      a2 = a.fma(q, a2);
+      b2 = b.fma(q, b2);
+      q = FloatVector.broadcast(FLOATS, queries[q3 + half + i]);
+      a3 = a.fma(q, a3);
+      b3 = b.fma(q, b3);
+    }
+    a0.intoArray(scores, s0 + column0);
+    b0.intoArray(scores, s0 + column1);
+    a1.intoArray(scores, s1 + column0);
+    b1.intoArray(scores, s1 + column1);
+    a2.intoArray(scores, s2 + column0);
+    b2.intoArray(scores, s2 + column1);
+    a3.intoArray(scores, s3 + column0);
+    b3.intoArray(scores, s3 + column1);
+  }
+
+  static void addWeighted(
+      float[] weights,
+      int weightsOffset,
+      int weightsStride,
+      int rows,
+      float[] values,
+      int valuesOffset,
+      int count,
+      int headDim,
+      float[] sums,
+      int sumsOffset) {
+    int lanes = Lanes.COUNT;
+    for (int row = 0; row < rows; row += 4) {
+      int last = rows - 1;
+      int r1 = Math.min(row + 1, last);
+      int r2 = Math.min(row + 2, last);
+      int r3 = Math.min(row + 3, last);
+      int w0 = weightsOffset + row * weightsStride;
+      int w1 = weightsOffset + r1 * weightsStride;
+      int w2 = weightsOffset + r2 * weightsStride;
+      int w3 = weightsOffset + r3 * weightsStride;
+      int y0 = sumsOffset + row * headDim;
+      int y1 = sumsOffset + r1 * headDim;
+      int y2 = sumsOffset + r2 * headDim;
+      int y3 = sumsOffset + r3 * headDim;
+      int i = 0;
+      for (; i <= headDim - 4 * lanes; i += 4 * lanes) {
+        int v = valuesOffset + i;
+        addFour(
+            weights, w0, w1, w2, w3, values, v, count, headDim, sums, y0 + i, y1 + i, y2 + i,
+            y3 + i);
+      }
+      for (; i <= headDim - lanes; i += lanes) {
+        int v = valuesOffset + i;
+        addOne(
+            weights, w0, w1, w2, w3, values, v, count, headDim, sums, y0 + i, y1 + i, y2 + i,
+            y3 + i);
+      }
+      if (i < headDim) {
+        for (int r = row; r <= r3; r++) {
+          addRest(
+              weights,
+              weightsOffset + r * weightsStride,
+              values,
+              valuesOffset,
+              count,
+              i,
+              headDim,
+              sums,
+              sumsOffset + r * headDim);
+        }
+      }
+    }
+  }
+
+  /** Four vectors of components. */
+  private static void addFour(
+      float[] weights,
+      int w0,
+      int w1,
+      int w2,
+      int w3,
+      float[] values,
+      int valuesAt,
+      int count,
+      int headDim,
+      float[] sums,
+      int y0,
+      int y1,
+      int y2,
+      int y3) {
+    int lanes = Lanes.COUNT;
+    FloatVector a0 = FloatVector.fromArray(FLOATS, sums, y0);
+    FloatVector b0 = FloatVector.fromArray(FLOATS, sums, y0 + lanes);
+    FloatVector c0 = FloatVector.fromArray(FLOATS, sums, y0 + 2 * lanes);
+    FloatVector d0 = FloatVector.fromArray(FLOATS, sums, y0 + 3 * lanes);
+    FloatVector a1 = FloatVector.fromArray(FLOATS, sums, y1);
+    FloatVector b1 = FloatVector.fromArray(FLOATS, sums, y1 + lanes);
+    FloatVector c1 = FloatVector.fromArray(FLOATS, sums, y1 + 2 * lanes);
+    FloatVector d1 = FloatVector.fromArray(FLOATS, sums, y1 + 3 * lanes);
+    FloatVector a2 = FloatVector.fromArray(FLOATS, sums, y2);
+    FloatVector b2 = FloatVector.fromArray(FLOATS, sums, y2 + lanes);
+    FloatVector c2 = FloatVector.fromArray(FLOATS, sums, y2 + 2 * lanes);
+    FloatVector d2 = FloatVector.fromArray(FLOATS, sums, y2 + 3 * lanes);
+    FloatVector a3 = FloatVector.fromArray(FLOATS, sums, y3);
+    FloatVector b3 = FloatVector.fromArray(FLOATS, sums, y3 + lanes);
+    FloatVector c3 = FloatVector.fromArray(FLOATS, sums, y3 + 2 * lanes);
+    FloatVector d3 = FloatVector.fromArray(FLOATS, sums, y3 + 3 * lanes);
+    for (int i = 0; i < count; i++) {
+      int v = valuesAt + i * headDim;
+      FloatVector a = FloatVector.fromArray(FLOATS, values, v);
+      FloatVector b = FloatVector.fromArray(FLOATS, values, v + lanes);
+      FloatVector c = FloatVector.fromArray(FLOATS, values, v + 2 * lanes);
+      FloatVector d = FloatVector.fromArray(FLOATS, values, v + 3 * lanes);
+      FloatVector w = FloatVector.broadcast(FLOATS, weights[w0 + i]);
+      a0 = a.fma(w, a0);
+      b0 = b.fma(w, b0);
+      c0 = c.fma(w, c0);
+      d0 = d.fma(w, d0);
+      w = FloatVector.broadcast(FLOATS, weights[w1 + i]);
+      a1 = a.fma(w, a1);
+      b1 = b.fma(w, b1);
+      c1 = c.fma(w, c1);
+      d1 = d.fma(w, d1);
+      w = FloatVector.broadcast(FLOATS, weights[w2 + i]);
+      a2 = a.fma(w, a2);
+      b2 = b.fma(w, b2);
+      c2 = c.fma(w, c2);
+      d2 = d.fma(w, d2);
+      w = FloatVector.broadcast(FLOATS, weights[w3 + i]);
+      a3 = a.fma(w, a3);
+      b3 = b.fma(w, b3);
+      c3 = c.fma(w, c3);
+      d3 = d.fma(w, d3);
+    }
+    a0.intoArray(sums, y0);
+    b0.intoArray(sums, y0 + lanes);
+    c0.intoArray(sums, y0 + 2 * lanes);
+    d0.intoArray(sums, y0 + 3 * lanes);
+    a1.intoArray(sums, y1);
+    b1.intoArray(sums, y1 + lanes);
+    c1.intoArray(sums, y1 + 2 * lanes);
+    d1.intoArray(sums, y1 + 3 * lanes);
+    a2.intoArray(sums, y2);
+    b2.intoArray(sums, y2 + lanes);
+    c2.intoArray(sums, y2 + 2 * lanes);
+    d2.intoArray(sums, y2 + 3 * lanes);
+    a3.intoArray(sums, y3);
+    b3.intoArray(sums, y3 + lanes);
+    c3.intoArray(sums, y3 + 2 * lanes);
+    d3.intoArray(sums, y3 + 3 * lanes);
+  }
+
+  /** One vector of components. */
+  private static void addOne(
+      float[] weights,
+      int w0,
+      int w1,
+      int w2,
+      int w3,
+      float[] values,
+      int valuesAt,
+      int count,
+      int headDim,
+      float[] sums,
+      int y0,
+      int y1,
+      int y2,
+      int y3) {
+    FloatVector a0 = FloatVector.fromArray(FLOATS, sums, y0);
+    FloatVector a1 = FloatVector.fromArray(FLOATS, sums, y1);
+    FloatVector a2 = FloatVector.fromArray(FLOATS, sums, y2);
+    FloatVector a3 = FloatVector.fromArray(FLOATS, sums, y3);
+    for (int i = 0; i < count; i++) {
+      FloatVector a = FloatVector.fromArray(FLOATS, values, valuesAt + i * headDim);
+      a0 = a.fma(FloatVector.broadcast(FLOATS, weights[w0 + i]), a0);
+      a1 = a.fma(FloatVector.broadcast(FLOATS, weights[w1 + i]), a1);
+      a2 = a.fma(FloatVector.broadcast(FLOATS, weights[w2 + i]), a2);
+      a3 = a.fma(FloatVector.broadcast(FLOATS, weights[w3 + i]), a3);
+    }
+    a0.intoArray(sums, y0);
+    a1.intoArray(sums, y1);
+    a2.intoArray(sums, y2);
+    a3.intoArray(sums, y3);
+  }
+
+  /** What components are left, of one row. */
+  private static void addRest(
+      float[] weights,
+      int weightsAt,
+      float[] values,
+      int valuesAt,
+      int count,
+      int from,
+      int headDim,
+      float[] sums,
+      int sumsAt) {
+    for (int i = 0; i < count; i++) {
+      for (int c = from; c < headDim; c++) {
+        sums[sumsAt + c] =
+            Math.fma(values[valuesAt + i * headDim + c], weights[weightsAt + i], sums[sumsAt + c]);
+      }
+    }
+  }
+
+  static void addWeighted(
+      float[] weights,
+      int weightsOffset,
+      int weightsStride,
+      int rows,
+      int[] values,
+      int valuesOffset,
+      int count,
+      int headDim,
+      float[] sums,
+      int sumsOffset) {
+    int lanes = Lanes.COUNT;
+    int half = headDim / 2;
+    for (int row = 0; row < rows; row += 4) {
+      int last = rows - 1;
+      int r1 = Math.min(row + 1, last);
+      int r2 = Math.min(row + 2, last);
+      int r3 = Math.min(row + 3, last);
+      int w0 = weightsOffset + row * weightsStride;
+      int w1 = weightsOffset + r1 * weightsStride;
+      int w2 = weightsOffset + r2 * weightsStride;
+      int w3 = weightsOffset + r3 * weightsStride;
+      int y0 = sumsOffset + row * headDim;
+      int y1 = sumsOffset + r1 * headDim;
+      int y2 = sumsOffset + r2 * headDim;
+      int y3 = sumsOffset + r3 * headDim;
+      int i = 0;
+      for (; i <= half - lanes; i += lanes) {
+        int v = valuesOffset + i;
+        addPairs(
+            weights, w0, w1, w2, w3, values, v, count, half, sums, y0 + i, y1 + i, y2 + i, y3 + i);
+      }
+      if (i < half) {
+        for (int r = row; r <= r3; r++) {
+          addRest(
+              weights,
+              weightsOffset + r * weightsStride,
+              values,
+              valuesOffset,
+              count,
+              i,
+              half,
+              sums,
+              sumsOffset + r * headDim);
+        }
+      }
+    }
+  }
+
+  /** One vector of words, so two of components. */
+  private static void addPairs(
+      float[] weights,
+      int w0,
+      int w1,
+      int w2,
+      int w3,
+      int[] values,
+      int valuesAt,
+      int count,
+      int half,
+      float[] sums,
+      int y0,
+      int y1,
+      int y2,
+      int y3) {
+    FloatVector a0 = FloatVector.fromArray(FLOATS, sums, y0);
+    FloatVector b0 = FloatVector.fromArray(FLOATS, sums, y0 + half);
+    FloatVector a1 = FloatVector.fromArray(FLOATS, sums, y1);
+    FloatVector b1 = FloatVector.fromArray(FLOATS, sums, y1 + half);
+    FloatVector a2 = FloatVector.fromArray(FLOATS, sums, y2);
+    FloatVector b2 = FloatVector.fromArray(FLOATS, sums, y2 + half);
+    FloatVector a3 = FloatVector.fromArray(FLOATS, sums, y3);
+    FloatVector b3 = FloatVector.fromArray(FLOATS, sums, y3 + half);
+    for (int i = 0; i < count; i++) {
+      IntVector word = IntVector.fromArray(INTS, values, valuesAt + i * half);
+      FloatVector a = word.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
+      FloatVector b = word.and(HIGH_HALF).reinterpretAsFloats();
+      FloatVector w = FloatVector.broadcast(FLOATS, weights[w0 + i]);
+      a0 = a.fma(w, a0);
+      b0 = b.fma(w, b0);
+      w = FloatVector.broadcast(FLOATS, weights[w1 + i]);
+      a1 = a.fma(w, a1);
+      b1 = b.fma(w, b1);
+      w = FloatVector.broadcast(FLOATS, weights[w2 + i]);
+      a2 = a.fma(w, a2);
+      b2 = b.fma(w, b2);
+      w = FloatVector.broadcast(FLOATS, weights[w3 + i]);
+      a3 = a.fma(w, a3);
+      b3 = b.fma(w, b3);
+    }
+    a0.intoArray(sums, y0);
+    b0.intoArray(sums, y0 + half);
+    a1.intoArray(sums, y1);
+    b1.intoArray(sums, y1 + half);
+    a2.intoArray(sums, y2);
+    b2.intoArray(sums, y2 + half);
+    a3.intoArray(sums, y3);
+    b3.intoArray(sums, y3 + half);
+  }
+
+  /** What words are left, of one row. */
+  private static void addRest(
+      float[] weights,
+      int weightsAt,
+      int[] values,
+      int valuesAt,
+      int count,
+      int from,
+      int half,
+      float[] sums,
+      int sumsAt) {
+    for (int i = 0; i < count; i++) {
+      float weight = weights[weightsAt + i];
+      for (int c = from; c < half; c++) {
+        int word = values[valuesAt + i * half + c];
+        int low = sumsAt + c;
+        int high = low + half;
+        sums[low] = Math.fma(Float.intBitsToFloat(word << 16), weight, sums[low]);
+        sums[high] = Math.fma(Float.intBitsToFloat(word & HIGH_HALF), weight, sums[high]);
+      }
+    }
+  }
+}

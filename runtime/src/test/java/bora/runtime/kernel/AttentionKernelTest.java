@@ -1,0 +1,160 @@
+package bora.runtime.kernel;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+
+import bora.formats.encoding.BFloat16;
+import java.util.Arrays;
+import java.util.Random;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+/** The kernels of attention against the definition, at every remainder of rows and lanes. */
+class AttentionKernelTest {
+  /** Sums of at most 200 terms below 1 stay below 64; each step rounds by 2^-24 of that at most. */
+  private static final float TOLERANCE = 0x1p-16f;
+
+  /** Values in front of and behind an argument, which no kernel may read as one or change. */
+  private static final int MARGIN = 5;
+
+  private static final float OUTSIDE = 1e9f;
+
+  private static final Kernels VECTOR = Kernels.vector();
+  private static final Kernels SCALAR = Kernels.scalar();
+
+  @ParameterizedTest
+  @CsvSource({"2, 1, 1", "6, 3, 2", "16, 4, 1", "32, 5, 3", "64, 7, 2", "80, 8, 1", "128, 9, 5"})
+  void scoresEqualTheDefinition(int headDim, int rows, int blocks) {
+    int keyCount = blocks * Kernels.KEYS_PER_BLOCK;
+    int stride = keyCount + 3;
+    float[] queries = random(rows * headDim, 1);
+    float[] keys = random(keyCount * headDim, 2);
+    float[] expected = outside(rows * stride);
+    float[] found = expected.clone();
+    SCALAR.scores(queries, MARGIN, rows, headDim, keys, MARGIN, blocks, expected, MARGIN, stride);
+    VECTOR.scores(queries, MARGIN, rows, headDim, keys, MARGIN, blocks, found, MARGIN, stride);
+    assertClose(expected, found);
+    float byHand = 0;
+    for (int i = 0; i < headDim; i++) {
+      byHand += queries[MARGIN + i] * keys[MARGIN + i * Kernels.KEYS_PER_BLOCK + 3];
+    }
+    assertEquals(byHand, expected[MARGIN + 3], 1e-4f);
+
+    int[] pairs = pairs(keyCount * headDim / 2, 3);
+    expected = outside(rows * stride);
+    found = expected.clone();
+    SCALAR.scores(queries, MARGIN, rows, headDim, pairs, MARGIN, blocks, expected, MARGIN, stride);
+    VECTOR.scores(queries, MARGIN, rows, headDim, pairs, MARGIN, blocks, found, MARGIN, stride);
+    assertClose(expected, found);
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "2, 1, 1",
+    "6, 3, 20",
+    "16, 4, 17",
+    "32, 5, 0",
+    "64, 7, 200",
+    "80, 8, 9",
+    "128, 9, 31"
+  })
+  void weightedSumsEqualTheDefinition(int headDim, int rows, int count) {
+    int stride = count + 3;
+    float[] weights = random(rows * stride, 1);
+    float[] values = random(count * headDim, 2);
+    float[] expected = random(rows * headDim, 4);
+    float[] found = expected.clone();
+    float first = expected[MARGIN + 1];
+    SCALAR.addWeighted(
+        weights, MARGIN, stride, rows, values, MARGIN, count, headDim, expected, MARGIN);
+    VECTOR.addWeighted(
+        weights, MARGIN, stride, rows, values, MARGIN, count, headDim, found, MARGIN);
+    assertClose(expected, found);
+    for (int i = 0; i < count; i++) {
+      first += weights[MARGIN + i] * values[MARGIN + i * headDim + 1];
+    }
+    assertEquals(first, expected[MARGIN + 1], 1e-4f);
+
+    int[] pairs = pairs(count * headDim / 2, 3);
+    SCALAR.addWeighted(
+        weights, MARGIN, stride, rows, pairs, MARGIN, count, headDim, expected, MARGIN);
+    VECTOR.addWeighted(weights, MARGIN, stride, rows, pairs, MARGIN, count, headDim, found, MARGIN);
+    assertClose(expected, found);
+  }
+
+  @Test
+  void aPairHoldsTwoComponentsHalfAHeadApart() {
+    for (Kernels kernels : new Kernels[] {SCALAR, VECTOR}) {
+      int headDim = 4;
+      int[] keys = new int[headDim / 2 * Kernels.KEYS_PER_BLOCK];
+      keys[Kernels.KEYS_PER_BLOCK + 7] = pair(3, 5);
+      float[] scores = new float[2 * Kernels.KEYS_PER_BLOCK];
+      float[] queries = {0, 1, 0, 0, 0, 0, 0, 1};
+      kernels.scores(queries, 0, 2, headDim, keys, 0, 1, scores, 0, Kernels.KEYS_PER_BLOCK);
+      assertEquals(3, scores[7]);
+      assertEquals(5, scores[Kernels.KEYS_PER_BLOCK + 7]);
+      float[] sums = new float[headDim];
+      kernels.addWeighted(
+          new float[] {2}, 0, 1, 1, new int[] {pair(1, 2), pair(3, 4)}, 0, 1, headDim, sums, 0);
+      assertEquals(2, sums[0]);
+      assertEquals(6, sums[1]);
+      assertEquals(4, sums[2]);
+      assertEquals(8, sums[3]);
+    }
+  }
+
+  @Test
+  void refusesRangesOutsideTheArrays() {
+    float[] x = new float[128];
+    int[] pairs = new int[63];
+    for (Kernels kernels : new Kernels[] {SCALAR, VECTOR}) {
+      Class<? extends Exception> outside = IndexOutOfBoundsException.class;
+      assertThrows(outside, () -> kernels.scores(x, 125, 1, 4, x, 0, 1, new float[32], 0, 32));
+      assertThrows(outside, () -> kernels.scores(x, 0, 1, 4, x, 1, 1, new float[32], 0, 32));
+      assertThrows(outside, () -> kernels.scores(x, 0, 2, 4, x, 0, 1, new float[63], 0, 32));
+      assertThrows(outside, () -> kernels.scores(x, 0, 1, 4, pairs, 0, 1, new float[32], 0, 32));
+      assertThrows(outside, () -> kernels.addWeighted(x, 127, 2, 1, x, 0, 2, 4, x, 0));
+      assertThrows(outside, () -> kernels.addWeighted(x, 0, 100, 2, x, 0, 29, 4, x, 0));
+      assertThrows(outside, () -> kernels.addWeighted(x, 0, 32, 1, pairs, 0, 32, 4, x, 0));
+      Class<? extends Exception> wrong = IllegalArgumentException.class;
+      assertThrows(wrong, () -> kernels.scores(x, 0, 0, 4, x, 0, 1, new float[32], 0, 32));
+      assertThrows(wrong, () -> kernels.scores(x, 0, 2, 4, x, 0, 1, new float[64], 0, 31));
+      assertThrows(wrong, () -> kernels.addWeighted(x, 0, 4, 1, pairs, 0, 4, 3, x, 0));
+    }
+  }
+
+  private static void assertClose(float[] expected, float[] found) {
+    for (int i = 0; i < expected.length; i++) {
+      assertEquals(expected[i], found[i], TOLERANCE, "at " + i);
+    }
+  }
+
+  private static float[] random(int length, long seed) {
+    Random random = new Random(seed);
+    float[] values = outside(length);
+    for (int i = MARGIN; i < MARGIN + length; i++) {
+      values[i] = 2 * random.nextFloat() - 1;
+    }
+    return values;
+  }
+
+  private static float[] outside(int length) {
+    float[] values = new float[MARGIN + length + MARGIN];
+    Arrays.fill(values, OUTSIDE);
+    return values;
+  }
+
+  private static int[] pairs(int length, long seed) {
+    float[] values = random(2 * length, seed);
+    int[] words = new int[MARGIN + length + MARGIN];
+    for (int i = 0; i < length; i++) {
+      words[MARGIN + i] = pair(values[MARGIN + 2 * i], values[MARGIN + 2 * i + 1]);
+    }
+    return words;
+  }
+
+  private static int pair(float lower, float upper) {
+    return BFloat16.fromFloat(upper) << 16 | (BFloat16.fromFloat(lower) & 0xFFFF);
+  }
+}
