@@ -3,6 +3,7 @@ package bora.converter.cli;
 import bora.converter.ToolVersion;
 import java.io.PrintWriter;
 import java.nio.charset.StandardCharsets;
+import java.util.List;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 
@@ -28,32 +29,40 @@ import picocli.CommandLine.Command;
     },
     mixinStandardHelpOptions = true,
     synopsisSubcommandLabel = "COMMAND",
-    versionProvider = Main.Version.class,
-    subcommands = {
-      BuildCommand.class,
-      InspectCommand.class,
-      CalibrateCommand.class,
-      PlanCommand.class,
-      ConvertCommand.class,
-      JoinCommand.class,
-      VerifyCommand.class,
-      CaptureCommand.class,
-      DiffCommand.class,
-      EstimateCommand.class,
-      TokenizeCommand.class,
-      GenerateCommand.class,
-      ChatCommand.class,
-      BenchCommand.class,
-      ExportCommand.class,
-      ReleaseCommand.class,
-      VerifySignatureCommand.class,
-      PushCommand.class,
-      PullCommand.class,
-      ManualCommand.class
-    })
+    versionProvider = Main.Version.class)
 public final class Main implements Runnable {
   /** The longest line of the commands' descriptions fits. */
   private static final int HELP_WIDTH = 100;
+
+  /** Answered without the command line, which would take longer than everything else. */
+  private static final String VERSION_OPTION = "--version";
+
+  /** Tells of all others. */
+  private static final String MANUAL = "manual";
+
+  /** In the order of the help. */
+  static final List<String> COMMANDS =
+      List.of(
+          "build",
+          "inspect",
+          "calibrate",
+          "plan",
+          "convert",
+          "join",
+          "verify",
+          "capture",
+          "diff",
+          "estimate",
+          "tokenize",
+          "generate",
+          "chat",
+          "bench",
+          "export",
+          "release",
+          "verify-signature",
+          "push",
+          "pull",
+          MANUAL);
 
   @CommandLine.Spec private CommandLine.Model.CommandSpec spec;
 
@@ -79,7 +88,11 @@ public final class Main implements Runnable {
    */
   static int run(PrintWriter out, PrintWriter err, String... args) {
     try {
-      return new CommandLine(new Main())
+      if (args.length == 1 && args[0].equals(VERSION_OPTION)) {
+        out.println(new Version().getVersion()[0]);
+        return ExitCode.DONE;
+      }
+      return commandLine(args)
           .setOut(out)
           .setErr(err)
           .setCaseInsensitiveEnumValuesAllowed(true)
@@ -89,6 +102,45 @@ public final class Main implements Runnable {
     } catch (Error e) {
       return Failure.report(e, err);
     }
+  }
+
+  /**
+   * All subcommands, or the one that is asked for, if there is one: the others are not worth the
+   * time that it takes to find out their options.
+   */
+  private static CommandLine commandLine(String... args) {
+    CommandLine root = new CommandLine(new Main());
+    boolean alone = args.length > 0 && COMMANDS.contains(args[0]) && !args[0].equals(MANUAL);
+    for (String name : alone ? List.of(args[0]) : COMMANDS) {
+      root.addSubcommand(command(name));
+    }
+    return root;
+  }
+
+  static Class<?> command(String name) {
+    return switch (name) {
+      case "build" -> BuildCommand.class;
+      case "inspect" -> InspectCommand.class;
+      case "calibrate" -> CalibrateCommand.class;
+      case "plan" -> PlanCommand.class;
+      case "convert" -> ConvertCommand.class;
+      case "join" -> JoinCommand.class;
+      case "verify" -> VerifyCommand.class;
+      case "capture" -> CaptureCommand.class;
+      case "diff" -> DiffCommand.class;
+      case "estimate" -> EstimateCommand.class;
+      case "tokenize" -> TokenizeCommand.class;
+      case "generate" -> GenerateCommand.class;
+      case "chat" -> ChatCommand.class;
+      case "bench" -> BenchCommand.class;
+      case "export" -> ExportCommand.class;
+      case "release" -> ReleaseCommand.class;
+      case "verify-signature" -> VerifySignatureCommand.class;
+      case "push" -> PushCommand.class;
+      case "pull" -> PullCommand.class;
+      case MANUAL -> ManualCommand.class;
+      default -> throw new IllegalArgumentException("no command: " + name);
+    };
   }
 
   @Override

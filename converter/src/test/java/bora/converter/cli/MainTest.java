@@ -28,6 +28,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
+import picocli.CommandLine;
 
 /** The command line as scripts see it: exit codes, streams, documents. */
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
@@ -58,6 +59,21 @@ class MainTest {
     assertTrue(build.err().contains("recorded reference"), build.err());
     assertFalse(
         (build.out() + build.err()).contains("\u001b"), "terminal codes without a terminal");
+  }
+
+  @Test
+  void commandsAreFoundByTheirNames() {
+    for (String name : Main.COMMANDS) {
+      assertEquals(name, Main.command(name).getAnnotation(CommandLine.Command.class).name());
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"--version", "-V"})
+  void saysItsVersion(String option) {
+    CommandLineRun run = CommandLineRun.of(option);
+    assertEquals(0, run.exitCode());
+    assertTrue(run.out().matches("bora \\d+\\.\\d+\\.\\d+\\R"), run.out());
   }
 
   @Test

@@ -3,13 +3,15 @@ package bora.formats.json;
 import bora.formats.CorruptFileException;
 import bora.formats.SmallFile;
 import com.fasterxml.jackson.core.JsonFactory;
+import com.fasterxml.jackson.core.JsonLocation;
+import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.core.StreamReadConstraints;
 import com.fasterxml.jackson.core.StreamReadFeature;
-import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.SerializationFeature;
 import com.fasterxml.jackson.databind.json.JsonMapper;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -24,24 +26,18 @@ import java.nio.file.Path;
 public final class StrictJson {
   private static final int MAX_NESTING = 64;
 
-  private static final JsonMapper MAPPER =
-      JsonMapper.builder(
-              JsonFactory.builder()
-                  .streamReadConstraints(
-                      StreamReadConstraints.builder().maxNestingDepth(MAX_NESTING).build())
-                  .build())
+  private static final JsonFactory FACTORY =
+      JsonFactory.builder()
+          .streamReadConstraints(
+              StreamReadConstraints.builder().maxNestingDepth(MAX_NESTING).build())
           .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
-          .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
           .build();
-
-  private static final JsonMapper INDENTED =
-      MAPPER.rebuild().enable(SerializationFeature.INDENT_OUTPUT).build();
 
   private StrictJson() {}
 
   /** An empty object to write. */
   public static ObjectNode newObject() {
-    return MAPPER.createObjectNode();
+    return JsonNodeFactory.instance.objectNode();
   }
 
   /**
@@ -51,8 +47,14 @@ public final class StrictJson {
    * @throws CorruptFileException when it is none
    */
   public static JsonNode parseObject(Path file, byte[] json) throws IOException {
-    try {
-      JsonNode root = MAPPER.readTree(decode(file, json));
+    try (JsonParser parser = FACTORY.createParser(decode(file, json))) {
+      JsonNode root = parser.nextToken() == null ? null : JsonTree.read(parser);
+      if (parser.nextToken() != null) {
+        throw new CorruptFileException(
+            file,
+            "no valid JSON: expected nothing after the document, found more"
+                + place(parser.currentTokenLocation()));
+      }
       if (root == null || !root.isObject()) {
         throw new CorruptFileException(file, "expected a JSON object");
       }
@@ -82,12 +84,12 @@ public final class StrictJson {
 
   /** The document without white space, but a line feed at its end. */
   public static byte[] toBytes(JsonNode node) {
-    return write(MAPPER, node);
+    return write(Writers.COMPACT, node);
   }
 
   /** The document indented for people. */
   public static byte[] toIndentedBytes(JsonNode node) {
-    return write(INDENTED, node);
+    return write(Writers.INDENTED, node);
   }
 
   private static byte[] write(JsonMapper mapper, JsonNode node) {
@@ -102,11 +104,17 @@ public final class StrictJson {
   private static String reason(JsonProcessingException e) {
     return e.getLocation() == null
         ? e.getOriginalMessage()
-        : e.getOriginalMessage()
-            + " (line "
-            + e.getLocation().getLineNr()
-            + ", column "
-            + e.getLocation().getColumnNr()
-            + ")";
+        : e.getOriginalMessage() + place(e.getLocation());
+  }
+
+  private static String place(JsonLocation location) {
+    return " (line " + location.getLineNr() + ", column " + location.getColumnNr() + ")";
+  }
+
+  /** Apart, for they take long to make and who only reads does not need them. */
+  private static final class Writers {
+    static final JsonMapper COMPACT = JsonMapper.builder(FACTORY).build();
+    static final JsonMapper INDENTED =
+        COMPACT.rebuild().enable(SerializationFeature.INDENT_OUTPUT).build();
   }
 }
