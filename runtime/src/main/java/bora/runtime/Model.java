@@ -6,6 +6,10 @@ import bora.formats.model.TensorKey;
 import bora.formats.pack.PackReader;
 import bora.runtime.kernel.Kernels;
 import bora.runtime.kernel.WorkerPool;
+import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
 import java.util.function.Function;
 
 /**
@@ -18,14 +22,20 @@ public final class Model implements AutoCloseable {
   private final Kernels kernels;
   private final WorkerPool pool;
   private final Object turn = new Object();
+  private final Optional<PagePopulation> population;
   private boolean closed;
 
   private Model(
-      ModelConfig config, Function<TensorKey, EncodedTensor> tensors, RuntimeOptions options) {
+      ModelConfig config,
+      Function<TensorKey, EncodedTensor> tensors,
+      RuntimeOptions options,
+      List<MemorySegment> mapped) {
     this.config = config;
     this.weights = ModelWeights.of(config, tensors);
     this.kernels = kernels(options);
     this.pool = new WorkerPool(options.threads());
+    this.population =
+        mapped.isEmpty() ? Optional.empty() : Optional.of(PagePopulation.start(mapped));
   }
 
   /**
@@ -48,7 +58,11 @@ public final class Model implements AutoCloseable {
    * @throws UnsupportedOperationException when vector kernels are asked for and cannot run here
    */
   public static Model open(PackReader pack, RuntimeOptions options) {
-    return new Model(pack.config(), pack::tensor, options);
+    List<MemorySegment> mapped = new ArrayList<>();
+    for (TensorKey key : pack.config().tensors().keySet()) {
+      mapped.add(pack.tensor(key).bytes());
+    }
+    return new Model(pack.config(), pack::tensor, options, mapped);
   }
 
   /**
@@ -60,7 +74,7 @@ public final class Model implements AutoCloseable {
    */
   public static Model of(
       ModelConfig config, Function<TensorKey, EncodedTensor> tensors, RuntimeOptions options) {
-    return new Model(config, tensors, options);
+    return new Model(config, tensors, options, List.of());
   }
 
   public ModelConfig config() {
@@ -98,6 +112,7 @@ public final class Model implements AutoCloseable {
   public void close() {
     synchronized (turn) {
       closed = true;
+      population.ifPresent(PagePopulation::close);
       pool.close();
     }
   }
