@@ -6,7 +6,9 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.List;
+import java.util.stream.Stream;
 
 /**
  * What encoding each tensor should have: rules of which the first that matches wins, and an
@@ -14,11 +16,12 @@ import java.util.List;
  * docs/policies.md} describes the language.
  */
 public final class QuantizationPolicy {
+  private static final String BALANCED = "balanced";
+
   /** The names of the built-in policies. */
   public static final List<String> NAMES =
-      List.of("f32", "bf16", "q8", "q6", "q4", "t5", "t4", "t3", "t2", "t1", "balanced");
-
-  private static final String BALANCED = "balanced";
+      Stream.concat(Arrays.stream(Encoding.values()).map(Encoding::jsonName), Stream.of(BALANCED))
+          .toList();
 
   private final String name;
   private final Path origin;

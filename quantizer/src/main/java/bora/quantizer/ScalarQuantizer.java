@@ -11,7 +11,7 @@ import java.util.List;
 import java.util.stream.IntStream;
 
 /**
- * Chooses row scales, sub-scales and codes of q8, q6 and q4 for a group of panels; {@code
+ * Chooses row scales, sub-scales and codes of the scalar encodings for a group of panels; {@code
  * docs/encodings.md} says what they mean.
  *
  * <p>A row's scale is the smallest that brings its largest weight within half a step of the grid's
@@ -72,8 +72,10 @@ final class ScalarQuantizer {
    */
   private static int finerSteps(Encoding encoding) {
     return switch (encoding) {
+      case Q2 -> 4;
+      case Q3 -> 3;
       case Q4 -> 2;
-      case Q6 -> 1;
+      case Q5, Q6 -> 1;
       case Q8 -> 0;
       case F32, BF16, T1, T2, T3, T4, T5 ->
           throw new IllegalArgumentException(encoding + " has no grid");

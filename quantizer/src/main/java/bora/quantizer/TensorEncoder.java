@@ -52,7 +52,7 @@ public final class TensorEncoder {
     switch (encoding) {
       case F32, BF16 ->
           encodeFloats(source, floatEncoders.computeIfAbsent(encoding, FloatEncoder::new), sink);
-      case Q8, Q6, Q4 ->
+      case Q8, Q6, Q5, Q4, Q3, Q2 ->
           encodeGroups(
               source,
               encoding,

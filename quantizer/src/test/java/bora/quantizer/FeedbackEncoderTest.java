@@ -145,7 +145,7 @@ class FeedbackEncoderTest {
   }
 
   @ParameterizedTest
-  @EnumSource(names = {"Q4", "Q8", "T2", "T4"})
+  @EnumSource(names = {"Q2", "Q3", "Q4", "Q8", "T2", "T4"})
   void tellsTheLossOfWhatItWrote(Encoding encoding) throws IOException {
     double[] told = new double[1];
     byte[] encoded =
@@ -159,7 +159,7 @@ class FeedbackEncoderTest {
   }
 
   @ParameterizedTest
-  @EnumSource(names = {"Q4", "Q8", "T2", "T4"})
+  @EnumSource(names = {"Q2", "Q3", "Q4", "Q8", "T2", "T4"})
   void losesMuchLessThanRoundingToTheNearest(Encoding encoding) throws IOException {
     byte[] fedBack =
         bytes(

@@ -242,7 +242,7 @@ final class QuantizationPolicyTest {
   @Test
   void refusesAnUnknownName() {
     IllegalArgumentException thrown =
-        assertThrows(IllegalArgumentException.class, () -> QuantizationPolicy.named("q3"));
+        assertThrows(IllegalArgumentException.class, () -> QuantizationPolicy.named("q7"));
     assertTrue(thrown.getMessage().contains("balanced"), thrown.getMessage());
   }
 

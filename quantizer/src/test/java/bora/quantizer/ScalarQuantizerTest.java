@@ -29,7 +29,10 @@ final class ScalarQuantizerTest {
     return List.of(
         Arguments.of(Encoding.Q8, 4.08e-5),
         Arguments.of(Encoding.Q6, 6.36e-4),
-        Arguments.of(Encoding.Q4, 9.37e-3));
+        Arguments.of(Encoding.Q5, 2.6e-3),
+        Arguments.of(Encoding.Q4, 9.37e-3),
+        Arguments.of(Encoding.Q3, 0.036),
+        Arguments.of(Encoding.Q2, 0.125));
   }
 
   @ParameterizedTest
@@ -49,7 +52,10 @@ final class ScalarQuantizerTest {
    */
   static List<Arguments> distancesFromOptimum() {
     return List.of(
+        Arguments.of(Encoding.Q2, 1.03),
+        Arguments.of(Encoding.Q3, 1.03),
         Arguments.of(Encoding.Q4, 1.03),
+        Arguments.of(Encoding.Q5, 1.05),
         Arguments.of(Encoding.Q6, 1.05),
         Arguments.of(Encoding.Q8, 1.06));
   }
@@ -131,7 +137,7 @@ final class ScalarQuantizerTest {
     }
     values[100] = odd;
     SampledMatrix weights = TestWeights.matrix(1, 256, values);
-    for (Encoding encoding : List.of(Encoding.Q8, Encoding.Q6, Encoding.Q4)) {
+    for (Encoding encoding : List.of(Encoding.Q8, Encoding.Q6, Encoding.Q5, Encoding.Q4)) {
       EncodedTensor encoded = TestWeights.encode(weights, encoding);
       float rowScale = rowScale(encoded.bytes(), 0);
       assertScaleIsAllowed(rowScale);
@@ -166,7 +172,7 @@ final class ScalarQuantizerTest {
   }
 
   @ParameterizedTest
-  @EnumSource(names = {"Q4", "Q6", "Q8"})
+  @EnumSource(names = {"Q2", "Q3", "Q4", "Q5", "Q6", "Q8"})
   void writesOnlyRowScalesThatTheFormatAllows(Encoding encoding) throws IOException {
     SampledMatrix weights = TestWeights.gaussian(64, 64, 1, 14);
     for (int row = 0; row < 64; row++) {

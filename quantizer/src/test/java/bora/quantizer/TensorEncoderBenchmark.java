@@ -28,7 +28,7 @@ public class TensorEncoderBenchmark {
   private static final int ROWS = 512;
   private static final int COLUMNS = 4096;
 
-  @Param({"F32", "BF16", "Q8", "Q6", "Q4"})
+  @Param({"F32", "BF16", "Q8", "Q6", "Q5", "Q4", "Q3", "Q2"})
   private Encoding encoding;
 
   private final TensorEncoder encoder = new TensorEncoder();

@@ -14,7 +14,10 @@ public enum Encoding {
   BF16(2, "bf16", 16, 2),
   Q8(3, "q8", 8, 64),
   Q6(4, "q6", 6, 64),
+  Q5(6, "q5", 5, 64),
   Q4(5, "q4", 4, 64),
+  Q3(7, "q3", 3, 64),
+  Q2(8, "q2", 2, 64),
   T1(16, "t1", 1, 8),
   T2(17, "t2", 2, 8),
   T3(18, "t3", 3, 8),
@@ -129,7 +132,7 @@ public enum Encoding {
     return switch (this) {
       case F32 -> new F32Decoder();
       case BF16 -> new BF16Decoder();
-      case Q8, Q6, Q4 -> new ScalarDecoder(this);
+      case Q8, Q6, Q5, Q4, Q3, Q2 -> new ScalarDecoder(this);
       case T1, T2, T3, T4, T5 -> new TrellisDecoder(this);
     };
   }

@@ -9,6 +9,12 @@ public final class ScalarCodes {
   /** Bytes of a unit: a word for each of 16 lanes. */
   public static final int UNIT_BYTES = 64;
 
+  /**
+   * Bits of a word of q5, q3 and q2 that hold whole codes, and columns of 32 that do not need the
+   * other two.
+   */
+  private static final int PAIRED_BITS = 30;
+
   private ScalarCodes() {}
 
   /**
@@ -24,7 +30,7 @@ public final class ScalarCodes {
 
   /**
    * The fields that together hold the codes of a column, one field but for the sixteenth columns of
-   * q6, whose bits stand at the top of three words.
+   * q6 and the last two of 32 of q5, q3 and q2, whose bits stand in what the others leave over.
    *
    * @param column of the block, 0 to 63
    */
@@ -33,6 +39,7 @@ public final class ScalarCodes {
       case Q8 -> List.of(new Field(column / 4, 0, 0xFF, 8 * (column % 4)));
       case Q4 -> List.of(new Field(column / 8, 0, 0xF, 4 * (column % 8)));
       case Q6 -> sixBitFields(column / 16, column % 16);
+      case Q5, Q3, Q2 -> pairedFields(encoding.codeBits(), column / 32, column % 32);
       default -> throw new IllegalArgumentException(encoding + " has no codes");
     };
   }
@@ -42,6 +49,23 @@ public final class ScalarCodes {
       return List.of(new Field(3 * group + column / 5, 0, 0x3F, 6 * (column % 5)));
     }
     return IntStream.range(0, 3).mapToObj(j -> new Field(3 * group + j, 2 * j, 3, 30)).toList();
+  }
+
+  private static List<Field> pairedFields(int bits, int group, int column) {
+    int perWord = PAIRED_BITS / bits;
+    if (column < PAIRED_BITS) {
+      int wordBit = 2 + bits * (column % perWord);
+      return List.of(new Field(bits * group + column / perWord, 0, (1 << bits) - 1, wordBit));
+    }
+    int first = column == PAIRED_BITS ? 0 : bits;
+    return IntStream.range(0, bits)
+        .mapToObj(i -> new Field(bits * group + pairUnit(bits, first + i), i, 1, (first + i) % 2))
+        .toList();
+  }
+
+  /** Which word of a group has a bit of the codes of its last two columns in its pair. */
+  private static int pairUnit(int bits, int bit) {
+    return bits - 1 - bit / 2;
   }
 
   /**
@@ -72,6 +96,8 @@ public final class ScalarCodes {
       case Q8 -> word(panel, offsetBytes, lane, column / 4) >>> (8 * (column % 4)) & 0xFF;
       case Q4 -> word(panel, offsetBytes, lane, column / 8) >>> (4 * (column % 8)) & 0xF;
       case Q6 -> sixBitsAt(panel, offsetBytes, lane, column / 16, column % 16);
+      case Q5, Q3, Q2 ->
+          pairedAt(panel, offsetBytes, lane, encoding.codeBits(), column / 32, column % 32);
       default -> throw new IllegalArgumentException(encoding + " has no codes");
     };
   }
@@ -86,6 +112,21 @@ public final class ScalarCodes {
       code |= word(panel, offsetBytes, lane, 3 * group + j) >>> 30 << (2 * j);
     }
     return code;
+  }
+
+  private static int pairedAt(
+      MemorySegment panel, long offsetBytes, int lane, int bits, int group, int column) {
+    int perWord = PAIRED_BITS / bits;
+    int mask = (1 << bits) - 1;
+    if (column < PAIRED_BITS) {
+      int word = word(panel, offsetBytes, lane, bits * group + column / perWord);
+      return word >>> (2 + bits * (column % perWord)) & mask;
+    }
+    int pairs = 0;
+    for (int j = 0; j < bits; j++) {
+      pairs = pairs << 2 | (word(panel, offsetBytes, lane, bits * group + j) & 3);
+    }
+    return (column == PAIRED_BITS ? pairs : pairs >>> bits) & mask;
   }
 
   private static int word(MemorySegment panel, long offsetBytes, int lane, int unit) {

@@ -54,9 +54,7 @@ class EncodingTest {
     return switch (encoding) {
       case F32 -> 64L * columns;
       case BF16 -> 64L * ((columns + 1) / 2);
-      case Q8 -> scalesBytes(blocks) + 128 * 8 * blocks;
-      case Q6 -> scalesBytes(blocks) + 128 * 6 * blocks;
-      case Q4 -> scalesBytes(blocks) + 128 * 4 * blocks;
+      case Q8, Q6, Q5, Q4, Q3, Q2 -> scalesBytes(blocks) + 128L * encoding.codeBits() * blocks;
       case T1, T2, T3, T4, T5 -> 128 + 64L * encoding.codeBits() * ((columns + 7) / 8);
     };
   }
@@ -84,7 +82,10 @@ class EncodingTest {
     "BF16, 16",
     "Q8, 8.06640625",
     "Q6, 6.06640625",
+    "Q5, 5.06640625",
     "Q4, 4.06640625",
+    "Q3, 3.06640625",
+    "Q2, 2.06640625",
     "T1, 1.00390625",
     "T2, 2.00390625",
     "T3, 3.00390625",
@@ -121,6 +122,9 @@ class EncodingTest {
     "3, q8, Q8",
     "4, q6, Q6",
     "5, q4, Q4",
+    "6, q5, Q5",
+    "7, q3, Q3",
+    "8, q2, Q2",
     "16, t1, T1",
     "17, t2, T2",
     "18, t3, T3",
@@ -136,9 +140,9 @@ class EncodingTest {
 
   @Test
   void reservedNamesAreUnknown() {
-    Stream.of("q5", "q3", "q2", "t6", "Q8", "", "f16")
+    Stream.of("q7", "q1", "t6", "Q8", "", "f16")
         .forEach(name -> assertTrue(Encoding.ofName(name).isEmpty(), name));
-    assertEquals(10, Arrays.stream(Encoding.values()).mapToInt(Encoding::id).distinct().count());
+    assertEquals(13, Arrays.stream(Encoding.values()).mapToInt(Encoding::id).distinct().count());
   }
 
   @Test

@@ -49,7 +49,7 @@ class GoldenPanelTest {
   }
 
   static List<Golden> panels() {
-    return List.of(f32(), bf16(), q8(), q4(), q6(), zeroRow(), t2(), t3());
+    return List.of(f32(), bf16(), q8(), q4(), q6(), q5(), q3(), q2(), zeroRow(), t2(), t3());
   }
 
   /** A column is 64 bytes, a lane 4 of them. */
@@ -123,6 +123,39 @@ class GoldenPanelTest {
     values[15] = 7.5f;
     values[16] = 31.5f;
     return new Golden("q6", Encoding.Q6, 64 + 768, hex, List.of(values));
+  }
+
+  /**
+   * Column 30 holds 27, column 31 holds 30: the pairs are 11 11 01 10 11, the first word's first.
+   */
+  private static Golden q5() {
+    return paired(Encoding.Q5, "07725483", "4F9BF917", "15B45CA4", "5EDDC130", "27F664C5");
+  }
+
+  /** Column 30 holds 3, column 31 holds 6: the pairs are 11 00 11. */
+  private static Golden q3() {
+    return paired(Encoding.Q3, "87573187", "5CC51C5E", "17737815");
+  }
+
+  /** Column 30 holds 3, column 31 holds 2: the pairs are 10 11. */
+  private static Golden q2() {
+    return paired(Encoding.Q2, "C6C6C6C6", "1B1B1B1B");
+  }
+
+  /** A row scale of 1; column c of 32 has the code 3 c + 1, as far as the bits go. */
+  private static Golden paired(Encoding encoding, String... words) {
+    Map<Integer, String> hex = new LinkedHashMap<>();
+    hex.put(0, "803F");
+    for (int unit = 0; unit < words.length; unit++) {
+      hex.put(64 + 64 * unit, words[unit]);
+    }
+    int codes = 1 << encoding.codeBits();
+    float[] values = new float[32];
+    for (int column = 0; column < 32; column++) {
+      values[column] = (3 * column + 1) % codes - (codes - 1) / 2f;
+    }
+    int size = 64 + 128 * encoding.codeBits();
+    return new Golden(encoding.jsonName(), encoding, size, hex, List.of(values));
   }
 
   /** A row scale of zero makes the whole row zero, whatever its codes. */

@@ -15,7 +15,7 @@ class ScalarCodesTest {
   private static final int CODES = 64 * 16;
 
   @ParameterizedTest
-  @EnumSource(names = {"Q8", "Q6", "Q4"})
+  @EnumSource(names = {"Q8", "Q6", "Q5", "Q4", "Q3", "Q2"})
   void packedCodesAreReadBack(Encoding encoding) {
     SplittableRandom random = new SplittableRandom(encoding.id());
     for (int round = 0; round < 20; round++) {
@@ -37,7 +37,7 @@ class ScalarCodesTest {
   }
 
   @ParameterizedTest
-  @EnumSource(names = {"Q8", "Q6", "Q4"})
+  @EnumSource(names = {"Q8", "Q6", "Q5", "Q4", "Q3", "Q2"})
   void everyBitOfABlockBelongsToOneCode(Encoding encoding) {
     long[] seen = new long[encoding.blockBytes() / 8];
     for (int i = 0; i < CODES; i++) {

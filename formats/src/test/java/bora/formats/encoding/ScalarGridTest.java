@@ -18,7 +18,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
 class ScalarGridTest {
-  /** {@code docs/encodings.md}, "q8, q6, q4". */
+  /** {@code docs/encodings.md}, "q8, q6, q5, q4, q3, q2". */
   private static final int[] SUB_SCALE_BITS = {
     0x3F800000, 0x3F5EDC67, 0x3F420300, 0x3F28E5A3, 0x3F13088C, 0x3F000000, 0x3EDEDC67, 0x3EC20300,
     0x3EA8E5A3, 0x3E93088C, 0x3E800000, 0x3E5EDC67, 0x3E420300, 0x3E28E5A3, 0x3E13088C, 0x3E000000

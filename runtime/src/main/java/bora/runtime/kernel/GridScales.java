@@ -13,8 +13,8 @@ import jdk.incubator.vector.VectorMask;
 import jdk.incubator.vector.VectorOperators;
 
 /**
- * The steps of {@code q8}, {@code q6} and {@code q4}: row scale times sub-scale, decoded for some
- * blocks ahead of the codes, so that the kernels of all three read plain floats.
+ * The steps of the scalar encodings: row scale times sub-scale, decoded for some blocks ahead of
+ * the codes, so that the kernels of all three read plain floats.
  */
 final class GridScales {
   /** A word of sub-scale indices holds eight lanes, 4 bits each. */

@@ -82,6 +82,10 @@ final class MatrixByToken {
       case Q8 -> Q8Kernels.multiply(p0, p1, p2, p3, blocks, x, scratch.steps(blocks), sums);
       case Q6 -> Q6Kernels.multiply(p0, p1, p2, p3, blocks, x, scratch.steps(blocks), sums);
       case Q4 -> Q4Kernels.multiply(p0, p1, p2, p3, blocks, x, scratch.steps(blocks), sums);
+      case Q5, Q3, Q2 -> {
+        int bits = matrix.encoding().codeBits();
+        PairedKernels.multiply(bits, p0, p1, p2, p3, blocks, x, scratch.steps(blocks), sums);
+      }
       case T1, T2, T3, T4, T5 -> throw new AssertionError(matrix.encoding());
     }
   }

@@ -199,6 +199,10 @@ final class MatrixByTokens {
         case Q8 -> Q8Kernels.decode(address, blocks, scratch.steps(blocks), 0, tile, t);
         case Q6 -> Q6Kernels.decode(address, blocks, scratch.steps(blocks), 0, tile, t);
         case Q4 -> Q4Kernels.decode(address, blocks, scratch.steps(blocks), 0, tile, t);
+        case Q5, Q3, Q2 -> {
+          int bits = encoding.codeBits();
+          PairedKernels.decode(bits, address, blocks, scratch.steps(blocks), 0, tile, t);
+        }
         case T1, T2, T3, T4, T5 -> throw new AssertionError(encoding);
       }
     }

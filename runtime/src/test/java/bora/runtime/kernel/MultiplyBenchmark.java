@@ -44,7 +44,7 @@ public class MultiplyBenchmark {
 
   private static final long PASS_BYTES = 768L << 20;
 
-  @Param({"F32", "BF16", "Q8", "Q6", "Q4", "T5", "T4", "T3", "T2", "T1"})
+  @Param({"F32", "BF16", "Q8", "Q6", "Q5", "Q4", "Q3", "Q2", "T5", "T4", "T3", "T2", "T1"})
   private Encoding encoding;
 
   private final Kernels kernels = Kernels.vector();
