@@ -1,6 +1,7 @@
 package bora.converter;
 
 import bora.formats.CorruptFileException;
+import bora.formats.MismatchedArtifactException;
 import bora.formats.OnShutdown;
 import bora.formats.ProgressListener;
 import bora.formats.SmallFile;
@@ -90,8 +91,8 @@ public final class Conversion {
    * @param threads at least 1; fewer work where the heap is too small for that many
    * @param progress hears bytes of the checkpoint, in all {@link #workBytes}
    * @throws CorruptFileException when the checkpoint turns out to be damaged
-   * @throws bora.formats.MismatchedArtifactException when what is to be resumed is another
-   *     conversion, or of files that have changed since
+   * @throws MismatchedArtifactException when what is to be resumed is another conversion, or of
+   *     files that have changed since
    * @throws IOException when the output cannot be written, or the checkpoint changes meanwhile
    */
   public static void run(
@@ -103,9 +104,27 @@ public final class Conversion {
       Leftover leftover,
       ProgressListener progress)
       throws IOException {
+    for (Target target : targets) {
+      requireCalibration(checkpoint, target.plan(), calibration);
+    }
     EncodedTensors known =
         ReusedPacks.of(reused, checkpoint.fingerprint(), calibration.map(Calibration::sha256));
     new Conversion(checkpoint, calibration, known, progress).convert(targets, threads, leftover);
+  }
+
+  private static void requireCalibration(
+      Checkpoint checkpoint, QuantizationPlan plan, Optional<Calibration> calibration)
+      throws MismatchedArtifactException {
+    Optional<String> found = calibration.map(Calibration::sha256);
+    if (plan.calibration().isPresent() && !plan.calibration().equals(found)) {
+      throw new MismatchedArtifactException(
+          checkpoint.path(),
+          "the plan was made with another calibration: expected "
+              + plan.calibration().get()
+              + ", found "
+              + found.orElse("none")
+              + "; give it with --calibration");
+    }
   }
 
   /**
@@ -127,6 +146,7 @@ public final class Conversion {
       Leftover leftover,
       ProgressListener progress)
       throws IOException {
+    requireCalibration(checkpoint, target.plan(), calibration);
     return new Conversion(checkpoint, calibration, EncodedTensors.NONE, progress)
         .convertPart(target, number, count, threads, leftover);
   }
@@ -135,7 +155,7 @@ public final class Conversion {
    * Puts a pack together of its parts, which lie beside it: the same bytes as a whole conversion's.
    *
    * @throws java.nio.file.NoSuchFileException when a part is missing
-   * @throws bora.formats.MismatchedArtifactException when a part is of another conversion
+   * @throws MismatchedArtifactException when a part is of another conversion
    */
   public static void join(
       Checkpoint checkpoint,

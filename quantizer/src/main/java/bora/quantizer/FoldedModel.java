@@ -38,7 +38,7 @@ public final class FoldedModel {
     synchronized (foldsOfLayer) {
       ChannelFolds folds = foldsOfLayer.get(layer);
       if (folds == null) {
-        folds = ChannelFolds.of(config, layer, weights, moments);
+        folds = ChannelFolds.of(config, layer, weights);
         foldsOfLayer.put(layer, folds);
       }
       return Optional.of(folds);
@@ -62,10 +62,8 @@ public final class FoldedModel {
     if (seen.isEmpty()) {
       return FeedbackFactor.identity(weights.apply(key).shape().columns());
     }
-    Optional<ChannelFolds> folds = folds(key.layer());
-    SecondMoments folded = folds.isPresent() ? folds.get().fold(reader, seen.get()) : seen.get();
     try {
-      return FeedbackFactor.of(folded);
+      return FeedbackFactor.of(seen.get());
     } catch (ArithmeticException e) {
       throw new IOException(reader + ": " + e.getMessage() + "; calibrate again", e);
     }

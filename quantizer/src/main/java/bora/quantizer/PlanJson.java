@@ -16,12 +16,13 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Optional;
 
 /**
- * Plans as JSON: {@code version}, {@code policy}, {@code checkpoint}, {@code config}, {@code
- * weightBytes}, {@code bitsPerWeight} and {@code tensors}, each with {@code layer}, {@code role},
- * {@code expert}, {@code shape}, {@code encoding}, {@code bytes}, {@code reason}. What follows from
- * the rest is checked when read.
+ * Plans as JSON: {@code version}, {@code policy}, {@code checkpoint}, {@code calibration} where one
+ * decided, {@code config}, {@code weightBytes}, {@code bitsPerWeight} and {@code tensors}, each
+ * with {@code layer}, {@code role}, {@code expert}, {@code shape}, {@code encoding}, {@code bytes},
+ * {@code reason}. What follows from the rest is checked when read.
  */
 final class PlanJson {
   private static final int VERSION = 1;
@@ -42,6 +43,7 @@ final class PlanJson {
     root.put("version", VERSION);
     root.put("policy", plan.policy());
     root.put("checkpoint", plan.checkpoint());
+    plan.calibration().ifPresent(sha256 -> root.put("calibration", sha256));
     root.set("config", ModelConfigJson.write(plan.config()));
     root.put("weightBytes", plan.weightBytes());
     root.put("bitsPerWeight", plan.bitsPerWeight());
@@ -133,7 +135,9 @@ final class PlanJson {
       JsonFields root, String checkpoint, ModelConfig config, List<PlannedTensor> tensors)
       throws CorruptFileException {
     try {
-      return new QuantizationPlan(root.text("policy"), checkpoint, config, tensors);
+      Optional<String> calibration =
+          root.has("calibration") ? Optional.of(root.text("calibration")) : Optional.empty();
+      return new QuantizationPlan(root.text("policy"), checkpoint, calibration, config, tensors);
     } catch (IllegalArgumentException e) {
       throw root.wrong("tensors", "the tensors of the model", e.getMessage());
     }

@@ -15,14 +15,17 @@ import java.util.SequencedMap;
 import java.util.stream.Collectors;
 
 /**
- * A plan for people: a line a layer with the encodings of its experts side by side, then the totals
- * a role.
+ * A plan for people: a line a layer with the encodings of its experts side by side, a map of their
+ * bits, then the totals a role.
  */
 public final class PlanTable {
   private static final List<TensorRole> ATTENTION =
       List.of(TensorRole.QUERY, TensorRole.KEY, TensorRole.VALUE, TensorRole.ATTENTION_OUTPUT);
   private static final List<TensorRole> EXPERT =
       List.of(TensorRole.EXPERT_GATE, TensorRole.EXPERT_UP, TensorRole.EXPERT_DOWN);
+
+  /** Up to 2, 4, 6, 8 bits and more. */
+  private static final String SHADES = "\u00b7\u2591\u2592\u2593\u2588";
 
   private final QuantizationPlan plan;
   private final SequencedMap<TensorKey, Encoding> encodings;
@@ -40,6 +43,8 @@ public final class PlanTable {
     PlanTable table = new PlanTable(plan);
     StringBuilder text = new StringBuilder();
     table.appendLayers(text);
+    text.append('\n');
+    table.appendBits(text);
     text.append('\n');
     table.appendTotals(text);
     return text.toString();
@@ -69,6 +74,43 @@ public final class PlanTable {
           joined(EXPERT.stream().map(role -> TensorKey.ofExpert(layer, expert, role)).toList()));
     }
     return row;
+  }
+
+  /** Bits a weight by layer and expert, the more the darker. */
+  private void appendBits(StringBuilder text) {
+    ModelConfig config = plan.config();
+    List<List<String>> rows = new ArrayList<>();
+    List<String> header = new ArrayList<>(List.of("bits", "attention"));
+    for (int expert = 0; expert < config.expertCount(); expert++) {
+      header.add(config.hasRouter() ? Integer.toString(expert) : "feed-forward");
+    }
+    rows.add(header);
+    for (int layer = 0; layer < config.layerCount(); layer++) {
+      List<String> row = new ArrayList<>();
+      row.add(Integer.toString(layer));
+      row.add(shadedBits(layer, -1));
+      for (int expert = 0; expert < config.expertCount(); expert++) {
+        row.add(shadedBits(layer, expert));
+      }
+      rows.add(row);
+    }
+    appendColumns(text, rows);
+  }
+
+  /** The attention's for the expert -1. */
+  private String shadedBits(int layer, int expert) {
+    long weights = 0;
+    long bytes = 0;
+    for (PlannedTensor tensor : plan.tensors()) {
+      TensorKey key = tensor.key();
+      if (key.layer() == layer && key.expert() == expert && !key.role().isExact()) {
+        weights += tensor.shape().elementCount();
+        bytes += tensor.bytes();
+      }
+    }
+    double bits = (double) Byte.SIZE * bytes / weights;
+    char shade = SHADES.charAt((int) Math.clamp(bits / 2, 0, SHADES.length() - 1));
+    return shade + String.format(Locale.ROOT, "%.1f", bits);
   }
 
   /** One name where all tensors have the same encoding, else all names. */

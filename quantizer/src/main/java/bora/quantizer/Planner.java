@@ -70,7 +70,7 @@ public final class Planner {
       planned.add(planner.plan(tensor.getKey(), tensor.getValue()));
       tensors.advance(1);
     }
-    return new QuantizationPlan(policy.name(), fingerprint, config, planned);
+    return new QuantizationPlan(policy.name(), fingerprint, Optional.empty(), config, planned);
   }
 
   private PlannedTensor plan(TensorKey key, TensorShape shape) throws IOException {

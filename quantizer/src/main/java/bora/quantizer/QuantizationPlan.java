@@ -12,6 +12,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Optional;
 import java.util.SequencedMap;
 import java.util.SortedMap;
 
@@ -21,10 +22,15 @@ import java.util.SortedMap;
  *
  * @param policy name of the policy it was made from
  * @param checkpoint fingerprint of the checkpoint it is for, 64 hexadecimal digits
+ * @param calibration SHA-256 of the calibration whose sensitivities decided, if one did
  * @param tensors every tensor of the config, in canonical order
  */
 public record QuantizationPlan(
-    String policy, String checkpoint, ModelConfig config, List<PlannedTensor> tensors) {
+    String policy,
+    String checkpoint,
+    Optional<String> calibration,
+    ModelConfig config,
+    List<PlannedTensor> tensors) {
   /**
    * @throws IllegalArgumentException when the tensors are not those of the config
    */

@@ -118,7 +118,9 @@ final class DecoderLayer {
       LinearInputObserver inputs) {
     normalize(weights.attentionNorm(), count);
     Arrays.fill(rowWeights, 0, count, 1);
-    Arrays.fill(rowWeights, 0, Math.clamp(inputs.firstPosition() - firstPosition, 0, count), 0);
+    if (firstPosition == 0) {
+      rowWeights[0] = inputs.firstTokenFactor();
+    }
     inputs.inputs(TensorKey.ofLayer(layer, TensorRole.QUERY), count, normalized, 0, rowWeights, 0);
     product.compute(weights.query(), normalized, 0, count, queries, 0);
     product.compute(weights.key(), normalized, 0, count, keys, 0);

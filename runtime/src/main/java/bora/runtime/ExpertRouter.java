@@ -86,7 +86,7 @@ final class ExpertRouter {
     }
     float sum = 0;
     for (int rank = 0; rank < expertsPerToken; rank++) {
-      float weight = (float) Math.exp(logits[logitsOffset + experts[offset + rank]] - max);
+      float weight = (float) StrictMath.exp(logits[logitsOffset + experts[offset + rank]] - max);
       weights[offset + rank] = weight;
       sum += weight;
     }

@@ -87,7 +87,7 @@ final class FeedForward {
       ForwardObserver observer,
       LinearInputObserver inputs) {
     route(weights, layer, firstPosition, tokens, x, observer);
-    sortByExpert(tokens, x, inputs.firstPosition() - firstPosition);
+    sortByExpert(tokens, x, firstPosition == 0 ? inputs.firstTokenFactor() : 1);
     for (int expert = 0; expert < expertCount; expert++) {
       int rows = expertStart[expert + 1] - expertStart[expert];
       if (rows > 0) {
@@ -161,7 +161,7 @@ final class FeedForward {
   }
 
   /** A counting sort of the batch's rows, each as often as it has experts. */
-  private void sortByExpert(int tokens, float[] x, int firstWeighed) {
+  private void sortByExpert(int tokens, float[] x, float firstFactor) {
     Arrays.fill(expertStart, 0);
     int choices = tokens * expertsPerToken;
     for (int choice = 0; choice < choices; choice++) {
@@ -175,7 +175,7 @@ final class FeedForward {
       int row = expertStart[experts[choice]]++;
       sortedRow[choice] = row;
       int token = choice / expertsPerToken;
-      sortedWeights[row] = token < firstWeighed ? 0 : weights[choice];
+      sortedWeights[row] = token == 0 ? firstFactor * weights[choice] : weights[choice];
       System.arraycopy(x, token * hiddenSize, sortedInput, row * hiddenSize, hiddenSize);
     }
     System.arraycopy(expertStart, 0, expertStart, 1, expertCount);

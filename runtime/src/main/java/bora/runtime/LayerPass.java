@@ -85,7 +85,7 @@ public final class LayerPass implements AutoCloseable {
     tensors.apply(TensorKey.ofModel(TensorRole.OUTPUT_NORM)).decodeRow(0, norm, 0);
     layers.normalize(norm, rows);
     float[] rowWeights = new float[rows];
-    Arrays.fill(rowWeights, Math.clamp(inputs.firstPosition() - firstRow, 0, rows), rows, 1);
+    Arrays.fill(rowWeights, 1);
     inputs.inputs(headKey(config), rows, layers.normalized(), 0, rowWeights, 0);
   }
 

@@ -18,15 +18,13 @@ public interface LinearInputObserver {
    * @param reader q, o, w1, w2 or the lm_head
    * @param x [rows, columns of the reader] from {@code offset}; to be read during the call only
    * @param weights what each row's output is multiplied by, from {@code weightsOffset}: the routing
-   *     weight of an expert, 1 for all others; 0 for positions before {@link #firstPosition}
+   *     weight of an expert, 1 for all others; at position 0 times {@link #firstTokenFactor}
    */
   void inputs(
       TensorKey reader, int rows, float[] x, int offset, float[] weights, int weightsOffset);
 
-  /**
-   * The first position that counts; a first token can be hundreds of times louder than the rest.
-   */
-  default int firstPosition() {
-    return 0;
+  /** By how much more the first token of a text counts. */
+  default float firstTokenFactor() {
+    return 1;
   }
 }

@@ -27,7 +27,7 @@ final class RotaryEmbedding {
     this.half = headDim / 2;
     this.frequencies = new double[half];
     for (int i = 0; i < half; i++) {
-      frequencies[i] = Math.pow(theta, -2.0 * i / headDim);
+      frequencies[i] = StrictMath.pow(theta, -2.0 * i / headDim);
     }
     this.cosines = new float[Math.multiplyExact(maxTokens, half)];
     this.sines = new float[cosines.length];
@@ -38,8 +38,8 @@ final class RotaryEmbedding {
     for (int token = 0; token < tokens; token++) {
       for (int i = 0; i < half; i++) {
         double angle = (firstPosition + token) * frequencies[i];
-        cosines[token * half + i] = (float) Math.cos(angle);
-        sines[token * half + i] = (float) Math.sin(angle);
+        cosines[token * half + i] = (float) StrictMath.cos(angle);
+        sines[token * half + i] = (float) StrictMath.sin(angle);
       }
     }
   }

@@ -124,7 +124,12 @@ public final class BudgetPlanner {
       String reason = reason(key, chosen.get(key), choices.get(key));
       planned.add(new PlannedTensor(key, tensor.getValue(), encoding, reason));
     }
-    return new QuantizationPlan(name, checkpoint.fingerprint(), config, planned);
+    return new QuantizationPlan(
+        name,
+        checkpoint.fingerprint(),
+        sensitivities.isPresent() ? calibration.map(Calibration::sha256) : Optional.empty(),
+        config,
+        planned);
   }
 
   private SequencedMap<TensorKey, List<Choice>> choices(int threads, ProgressListener tensors)

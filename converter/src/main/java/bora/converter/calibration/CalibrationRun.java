@@ -6,28 +6,32 @@ import bora.formats.checkpoint.Checkpoint;
 import bora.formats.model.ModelConfig;
 import bora.formats.model.TensorKey;
 import bora.formats.model.TensorRole;
+import bora.quantizer.FoldedModel;
 import bora.quantizer.WeightSource;
 import bora.quantizer.calibration.CalibrationSource;
 import bora.quantizer.calibration.CalibrationWriter;
 import bora.quantizer.calibration.ExpertCoverage;
+import bora.quantizer.calibration.MomentsSource;
 import bora.runtime.ForwardObserver;
 import bora.runtime.KernelChoice;
 import bora.runtime.LayerPass;
 import bora.runtime.RuntimeOptions;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.Function;
 
 /**
- * Runs a checkpoint over windows of a text, layer by layer: all windows go through a layer before
- * its weights make room for the next one's. In memory at a time are the hidden states of all
- * windows (4 bytes a token and channel), one layer's weights, its second moments (8 bytes a pair of
- * columns), and the streams of {@link SensitivityRun}.
+ * Runs a checkpoint, its channels folded, over windows of a text, layer by layer: all windows go
+ * through a layer before its weights make room for the next one's. In memory at a time are the
+ * hidden states of all windows (4 bytes a token and channel), one layer's weights, its second
+ * moments (8 bytes a pair of columns), and the streams of {@link SensitivityRun}.
  */
 public final class CalibrationRun {
-  private final Checkpoint checkpoint;
   private final ModelConfig config;
+  private final FoldedModel model;
   private final List<int[]> windows;
   private final int threads;
   private final ProgressListener layers;
@@ -36,8 +40,9 @@ public final class CalibrationRun {
 
   private CalibrationRun(
       Checkpoint checkpoint, List<int[]> windows, int threads, ProgressListener layers) {
-    this.checkpoint = checkpoint;
     this.config = checkpoint.config();
+    Function<TensorKey, WeightSource> own = key -> WeightSource.of(checkpoint.tensor(key));
+    model = new FoldedModel(config, own, MomentsSource.NONE);
     this.windows = windows;
     this.threads = threads;
     this.layers = layers;
@@ -93,7 +98,11 @@ public final class CalibrationRun {
   }
 
   private WeightSource weights(TensorKey key) {
-    return WeightSource.of(checkpoint.tensor(key));
+    try {
+      return model.weights(key);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
   }
 
   private void embed() throws IOException {

@@ -9,6 +9,7 @@ import bora.quantizer.calibration.SecondMoments;
 import bora.runtime.GramProduct;
 import bora.runtime.LinearInputObserver;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Optional;
@@ -16,10 +17,20 @@ import java.util.SequencedMap;
 
 /**
  * Adds up the second moments of some inputs while a model runs, each row weighted by the square of
- * its routing weight. The first position of a window, which stands for the start of a text and can
- * be far louder than all others, is left out.
+ * its routing weight. A row far louder than its batch counts as if it had {@link #LOUDEST} times
+ * the energy of the median: a first token can be hundreds of times louder than all others, and its
+ * layer would be rounded for it alone.
  */
 final class MomentSums implements LinearInputObserver, MomentsSource {
+  /** The energy of a row, in medians of its batch, beyond which it does not count for more. */
+  private static final double LOUDEST = 64;
+
+  /**
+   * The first token of a text counts as if it stood there 32 times: all later ones attend to it,
+   * and many heads to little else.
+   */
+  static final float FIRST_TOKEN_FACTOR = (float) Math.sqrt(32);
+
   private final GramProduct gramProduct;
   private final SequencedMap<TensorKey, Sum> sums = new LinkedHashMap<>();
 
@@ -60,8 +71,8 @@ final class MomentSums implements LinearInputObserver, MomentsSource {
   }
 
   @Override
-  public int firstPosition() {
-    return 1;
+  public float firstTokenFactor() {
+    return FIRST_TOKEN_FACTOR;
   }
 
   @Override
@@ -71,13 +82,38 @@ final class MomentSums implements LinearInputObserver, MomentsSource {
     for (int row = 0; row < rows; row++) {
       float weight = weights[weightsOffset + row];
       sum.rows += weight > 0 ? 1 : 0;
-      sum.mass += weight;
+      sum.mass += Math.min(1, weight);
     }
+    float[] bounded = boundedWeights(sum.columns, rows, x, offset, weights, weightsOffset);
     int first = 0;
     for (double[][] block : sum.blocks) {
-      gramProduct.add(x, offset + first, sum.columns, rows, weights, weightsOffset, block);
+      gramProduct.add(x, offset + first, sum.columns, rows, bounded, 0, block);
       first += block.length;
     }
+  }
+
+  /** Weights of rows, lowered where a row is louder than counts. */
+  static float[] boundedWeights(
+      int columns, int rows, float[] x, int offset, float[] weights, int weightsOffset) {
+    double[] energies = new double[rows];
+    for (int row = 0; row < rows; row++) {
+      double energy = 0;
+      for (int i = offset + row * columns; i < offset + (row + 1) * columns; i++) {
+        energy += (double) x[i] * x[i];
+      }
+      double weight = weights[weightsOffset + row];
+      energies[row] = weight * weight * energy;
+    }
+    double[] sorted = energies.clone();
+    Arrays.sort(sorted);
+    double largest = rows == 0 ? 0 : LOUDEST * sorted[rows / 2];
+    float[] bounded = Arrays.copyOfRange(weights, weightsOffset, weightsOffset + rows);
+    for (int row = 0; row < rows; row++) {
+      if (energies[row] > largest) {
+        bounded[row] *= (float) Math.sqrt(largest / energies[row]);
+      }
+    }
+    return bounded;
   }
 
   @Override

@@ -5,12 +5,10 @@ import bora.formats.encoding.Encoding;
 import bora.formats.model.ModelConfig;
 import bora.formats.model.TensorKey;
 import bora.formats.model.TensorRole;
-import bora.quantizer.ChannelFolds;
 import bora.quantizer.FeedbackFactor;
 import bora.quantizer.WeightSource;
 import bora.quantizer.calibration.GroupSensitivity;
 import bora.quantizer.calibration.MomentsSource;
-import bora.quantizer.calibration.SecondMoments;
 import bora.runtime.ForwardObserver;
 import bora.runtime.LayerPass;
 import bora.runtime.LinearInputObserver;
@@ -39,7 +37,7 @@ import java.util.function.Function;
  */
 final class SensitivityRun implements AutoCloseable {
   /** Coarse enough that routing flips show. */
-  private static final Encoding ENCODING = Encoding.Q4;
+  private static final Encoding ENCODING = Encoding.T3;
 
   private final ModelConfig config;
   private final Function<TensorKey, WeightSource> weights;
@@ -128,13 +126,11 @@ final class SensitivityRun implements AutoCloseable {
     if (windows.isEmpty()) {
       return;
     }
-    ChannelFolds folds = ChannelFolds.of(config, layer, weights, moments);
-    Function<TensorKey, WeightSource> folded = key -> folds.fold(weights.apply(key));
     List<TensorKey> keys =
         config.tensors().keySet().stream().filter(key -> key.layer() == layer).toList();
     List<TensorKey> rounding = keys.stream().filter(key -> !key.role().isExact()).toList();
-    try (NativeTensors exact = NativeTensors.exact(keys, folded, threads);
-        NativeTensors rounded = round(rounding, folded, reader -> factor(reader, moments, folds))) {
+    try (NativeTensors exact = NativeTensors.exact(keys, weights, threads);
+        NativeTensors rounded = round(rounding, weights, reader -> factor(reader, moments))) {
       for (Stream stream : streams) {
         run(layer, exact::tensor, stream.hidden());
       }
@@ -147,11 +143,9 @@ final class SensitivityRun implements AutoCloseable {
     }
   }
 
-  private static FeedbackFactor factor(
-      TensorKey reader, MomentsSource moments, ChannelFolds folds) {
+  private static FeedbackFactor factor(TensorKey reader, MomentsSource moments) {
     try {
-      SecondMoments seen = moments.moments(reader).orElseThrow();
-      return FeedbackFactor.of(folds.fold(reader, seen));
+      return FeedbackFactor.of(moments.moments(reader).orElseThrow());
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }

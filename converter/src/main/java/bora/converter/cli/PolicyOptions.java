@@ -31,8 +31,8 @@ final class PolicyOptions {
       names = "--policy",
       paramLabel = "P",
       description =
-          "f32, bf16, q8, q6, q5, q4, q3, q2, t5 to t1, balanced (the default), or a JSON file of rules;"
-              + " docs/policies.md")
+          "f32, bf16, q8, q6, q5, q4, q3, q2, t5 to t1, balanced (the default), or a JSON file of"
+              + " rules; docs/policies.md")
   String policy;
 
   @Option(

@@ -99,6 +99,13 @@ class CalibrateCommandTest {
   }
 
   @Test
+  void calibrationsAreTheSameBytesWithAnyNumberOfThreads() throws IOException {
+    Path again = directory.resolve("again");
+    assertEquals(0, calibrate(MIXTRAL, again, "--threads", 1).exitCode());
+    assertEquals(-1, Files.mismatch(calibration, again));
+  }
+
+  @Test
   void aTooSmallBudgetIsRefusedWithTheSmallest() {
     CommandLineRun run =
         CommandLineRun.of(

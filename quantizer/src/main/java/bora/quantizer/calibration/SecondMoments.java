@@ -3,7 +3,7 @@ package bora.quantizer.calibration;
 import java.util.List;
 
 /**
- * {@code X^T X} of the inputs of a linear layer, in blocks on the diagonal.
+ * {@code X^T X} of the inputs of a linear layer of the folded model, in blocks on the diagonal.
  *
  * @param rows how many inputs were added up
  * @param blocks lower triangles: row i of a block has {@code i + 1} values
@@ -49,27 +49,5 @@ public record SecondMoments(long rows, List<double[][]> blocks) {
       }
     }
     return true;
-  }
-
-  /**
-   * The moments of inputs whose column c was divided by {@code 2^exponents[c]}; exact.
-   *
-   * @param exponents one a column
-   */
-  public SecondMoments scaled(int[] exponents) {
-    List<double[][]> scaled = new java.util.ArrayList<>();
-    int first = 0;
-    for (double[][] block : blocks) {
-      double[][] rows = new double[block.length][];
-      for (int i = 0; i < block.length; i++) {
-        rows[i] = new double[i + 1];
-        for (int j = 0; j <= i; j++) {
-          rows[i][j] = Math.scalb(block[i][j], -exponents[first + i] - exponents[first + j]);
-        }
-      }
-      scaled.add(rows);
-      first += block.length;
-    }
-    return new SecondMoments(rows, scaled);
   }
 }

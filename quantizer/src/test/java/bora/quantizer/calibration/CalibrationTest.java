@@ -130,11 +130,4 @@ class CalibrationTest {
     assertThrows(
         CorruptFileException.class, () -> Calibration.open(file, CONFIG, SOURCE.checkpoint()));
   }
-
-  @Test
-  void scalingMomentsScalesBothSides() {
-    SecondMoments scaled = moments(1).scaled(new int[] {1, 0, -1, 2});
-    assertArrayEquals(new double[] {0.25, 2, 12, 0.25}, scaled.diagonal());
-    assertEquals(4 * 0.5 * 0.25, scaled.blocks().getFirst()[3][0]);
-  }
 }

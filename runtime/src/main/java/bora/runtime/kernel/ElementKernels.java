@@ -4,10 +4,12 @@ import static bora.runtime.kernel.Lanes.FLOATS;
 
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorOperators;
+import jdk.incubator.vector.VectorShuffle;
 
 /**
- * The kernels on plain arrays: whole vectors first, the rest one by one in scalar code. Arguments
- * are checked by the caller.
+ * The kernels on plain arrays: whole vectors first, the rest one by one in scalar code that rounds
+ * alike. Results are the same bits at every width: calibrations, which decide the bytes of packs,
+ * depend on it. Arguments are checked by the caller.
  */
 final class ElementKernels {
   // exp(x) = 2^n * exp(r), x = n * ln 2 + r, |r| <= ln(2) / 2; ln 2 in two parts so that r is
@@ -24,38 +26,85 @@ final class ElementKernels {
 
   private static final float EXP_MAX = 88;
 
+  /**
+   * Neighbours that go to partial sums of their own in a horizontal sum, whatever the width of a
+   * vector, so that sums are the same bits at every width.
+   */
+  private static final int SUMS = Lanes.PANEL_ROWS;
+
+  private static final VectorShuffle<Float> FROM_8 = from(8);
+  private static final VectorShuffle<Float> FROM_4 = from(4);
+  private static final VectorShuffle<Float> FROM_2 = from(2);
+  private static final VectorShuffle<Float> FROM_1 = from(1);
+
   private ElementKernels() {}
 
+  private static VectorShuffle<Float> from(int lane) {
+    return VectorShuffle.fromOp(FLOATS, i -> (i + lane) % FLOATS.length());
+  }
+
   static float dot(float[] a, int aOffset, float[] b, int bOffset, int length) {
-    int lanes = FLOATS.length();
-    FloatVector sum0 = FloatVector.zero(FLOATS);
-    FloatVector sum1 = sum0;
-    FloatVector sum2 = sum0;
-    FloatVector sum3 = sum0;
-    int i = 0;
-    for (; i <= length - 4 * lanes; i += 4 * lanes) {
-      int p = aOffset + i;
-      int q = bOffset + i;
-      sum0 = FloatVector.fromArray(FLOATS, a, p).fma(FloatVector.fromArray(FLOATS, b, q), sum0);
-      p += lanes;
-      q += lanes;
-      sum1 = FloatVector.fromArray(FLOATS, a, p).fma(FloatVector.fromArray(FLOATS, b, q), sum1);
-      p += lanes;
-      q += lanes;
-      sum2 = FloatVector.fromArray(FLOATS, a, p).fma(FloatVector.fromArray(FLOATS, b, q), sum2);
-      p += lanes;
-      q += lanes;
-      sum3 = FloatVector.fromArray(FLOATS, a, p).fma(FloatVector.fromArray(FLOATS, b, q), sum3);
+    FloatVector sums = productSums(a, aOffset, b, bOffset, length, 0);
+    if (Lanes.PARTS == 2) {
+      sums = sums.add(productSums(a, aOffset, b, bOffset, length, 1));
+    } else if (Lanes.PARTS == 4) {
+      sums = sums.add(productSums(a, aOffset, b, bOffset, length, 2));
+      sums =
+          sums.add(
+              productSums(a, aOffset, b, bOffset, length, 1)
+                  .add(productSums(a, aOffset, b, bOffset, length, 3)));
     }
-    for (; i <= length - lanes; i += lanes) {
-      FloatVector factor = FloatVector.fromArray(FLOATS, b, bOffset + i);
-      sum0 = FloatVector.fromArray(FLOATS, a, aOffset + i).fma(factor, sum0);
-    }
-    float sum = sum0.add(sum1).add(sum2.add(sum3)).reduceLanes(VectorOperators.ADD);
-    for (; i < length; i++) {
+    float sum = sumOfLanes(sums);
+    for (int i = wholeRows(length); i < length; i++) {
       sum = Math.fma(a[aOffset + i], b[bOffset + i], sum);
     }
     return sum;
+  }
+
+  /** The part of the products' {@link #SUMS} that one vector holds. */
+  private static FloatVector productSums(
+      float[] a, int aOffset, float[] b, int bOffset, int length, int part) {
+    int p = aOffset + part * FLOATS.length();
+    int q = bOffset + part * FLOATS.length();
+    FloatVector sum0 = FloatVector.zero(FLOATS);
+    FloatVector sum1 = sum0;
+    int i = 0;
+    for (; i <= length - 2 * SUMS; i += 2 * SUMS) {
+      FloatVector factor = FloatVector.fromArray(FLOATS, b, q + i);
+      sum0 = FloatVector.fromArray(FLOATS, a, p + i).fma(factor, sum0);
+      factor = FloatVector.fromArray(FLOATS, b, q + i + SUMS);
+      sum1 = FloatVector.fromArray(FLOATS, a, p + i + SUMS).fma(factor, sum1);
+    }
+    if (i <= length - SUMS) {
+      FloatVector factor = FloatVector.fromArray(FLOATS, b, q + i);
+      sum0 = FloatVector.fromArray(FLOATS, a, p + i).fma(factor, sum0);
+    }
+    return sum0.add(sum1);
+  }
+
+  private static FloatVector sums(float[] x, int offset, int length, int part) {
+    FloatVector sum = FloatVector.zero(FLOATS);
+    for (int i = 0; i <= length - SUMS; i += SUMS) {
+      sum = sum.add(FloatVector.fromArray(FLOATS, x, offset + part * FLOATS.length() + i));
+    }
+    return sum;
+  }
+
+  private static int wholeRows(int length) {
+    return length - length % SUMS;
+  }
+
+  /** Adds lanes i and i + half, halving until one is left: {@code reduceLanes} has no order. */
+  private static float sumOfLanes(FloatVector sums) {
+    FloatVector sum = sums;
+    if (Lanes.COUNT > 8) {
+      sum = sum.add(sum.rearrange(FROM_8));
+    }
+    if (Lanes.COUNT > 4) {
+      sum = sum.add(sum.rearrange(FROM_4));
+    }
+    sum = sum.add(sum.rearrange(FROM_2));
+    return sum.add(sum.rearrange(FROM_1)).lane(0);
   }
 
   static void addScaled(float scale, float[] x, int xOffset, float[] y, int yOffset, int length) {
@@ -100,8 +149,8 @@ final class ElementKernels {
           .intoArray(y, yOffset + i);
     }
     for (; i < length; i++) {
-      double g = gate[gateOffset + i];
-      y[yOffset + i] = (float) (g / (1 + Math.exp(-g)) * up[upOffset + i]);
+      float g = gate[gateOffset + i];
+      y[yOffset + i] = g / (exp(-g) + 1) * up[upOffset + i];
     }
   }
 
@@ -121,18 +170,23 @@ final class ElementKernels {
 
   static float exponentials(float[] x, int offset, int length, float max) {
     int lanes = FLOATS.length();
-    FloatVector sums = FloatVector.zero(FLOATS);
     int i = 0;
     for (; i <= length - lanes; i += lanes) {
-      FloatVector power = exp(FloatVector.fromArray(FLOATS, x, offset + i).sub(max));
-      power.intoArray(x, offset + i);
-      sums = sums.add(power);
+      exp(FloatVector.fromArray(FLOATS, x, offset + i).sub(max)).intoArray(x, offset + i);
     }
-    double sum = sums.reduceLanes(VectorOperators.ADD);
     for (; i < length; i++) {
-      float power = (float) Math.exp((double) x[offset + i] - max);
-      x[offset + i] = power;
-      sum += power;
+      x[offset + i] = exp(x[offset + i] - max);
+    }
+    FloatVector sums = sums(x, offset, length, 0);
+    if (Lanes.PARTS == 2) {
+      sums = sums.add(sums(x, offset, length, 1));
+    } else if (Lanes.PARTS == 4) {
+      sums = sums.add(sums(x, offset, length, 2));
+      sums = sums.add(sums(x, offset, length, 1).add(sums(x, offset, length, 3)));
+    }
+    double sum = sumOfLanes(sums);
+    for (i = wholeRows(length); i < length; i++) {
+      sum += x[offset + i];
     }
     return (float) sum;
   }
@@ -159,6 +213,24 @@ final class ElementKernels {
             .lanewise(VectorOperators.LSHL, 23)
             .add(Float.floatToRawIntBits(1f))
             .reinterpretAsFloats());
+  }
+
+  /** The same operations on one value: the same bits. */
+  private static float exp(float x) {
+    float bounded = Math.min(Math.max(x, EXP_MIN), EXP_MAX);
+    float rounded = Math.fma(bounded, LOG2_E, ROUNDER);
+    float n = rounded - ROUNDER;
+    float r = Math.fma(n, -LN2_HIGH, bounded);
+    r = Math.fma(n, -LN2_LOW, r);
+    float p = r * 1.9875691500e-4f + 1.3981999507e-3f;
+    p = Math.fma(p, r, 8.3334519073e-3f);
+    p = Math.fma(p, r, 4.1665795894e-2f);
+    p = Math.fma(p, r, 1.6666665459e-1f);
+    p = Math.fma(p, r, 5.0000001201e-1f);
+    p = Math.fma(p, r * r, r) + 1;
+    return p
+        * Float.intBitsToFloat(
+            (Float.floatToRawIntBits(rounded) << 23) + Float.floatToRawIntBits(1f));
   }
 
   static void rotate(float[] x, int offset, float[] cos, float[] sin, int tableOffset, int half) {

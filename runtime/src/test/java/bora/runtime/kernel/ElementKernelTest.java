@@ -65,6 +65,44 @@ class ElementKernelTest {
     assertEquals(logits[0], found[0]);
   }
 
+  /** A calibration decides bytes of packs, so it may not depend on the machine's vectors. */
+  @ParameterizedTest
+  @ValueSource(ints = {0, 1, 15, 16, 17, 31, 32, 33, 47, 48, 100, 129, 1000})
+  void dotProductsAddInOneOrderAtEveryWidth(int length) {
+    float[] a = gaussian(length, 1);
+    float[] b = gaussian(length, 2);
+    float[] sums = new float[32];
+    int whole = length / 16 * 16;
+    for (int i = 0; i < whole; i++) {
+      int sum = i < length / 32 * 32 ? i % 32 : i % 16;
+      sums[sum] = Math.fma(a[OFFSET + i], b[OFFSET + i], sums[sum]);
+    }
+    for (int half = 16; half > 0; half /= 2) {
+      for (int i = 0; i < half; i++) {
+        sums[i] += sums[i + half];
+      }
+    }
+    float expected = sums[0];
+    for (int i = whole; i < length; i++) {
+      expected = Math.fma(a[OFFSET + i], b[OFFSET + i], expected);
+    }
+    assertEquals(expected, ElementKernels.dot(a, OFFSET, b, OFFSET, length), 0);
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {1, 15, 17, 31})
+  void theLastElementsAreTreatedLikeTheOthers(int length) {
+    float[] gate = gaussian(64, 1);
+    float[] up = gaussian(64, 2);
+    float[] whole = new float[64];
+    float[] part = new float[64];
+    VECTOR.swiGlu(gate, 0, up, 0, whole, 0, 64);
+    VECTOR.swiGlu(gate, 0, up, 0, part, 0, length);
+    for (int i = 0; i < length; i++) {
+      assertEquals(whole[i], part[i], 0);
+    }
+  }
+
   @ParameterizedTest
   @ValueSource(ints = {1, 3, 4, 8, 15, 16, 17, 64})
   void rotationEqualsTheDefinition(int half) {

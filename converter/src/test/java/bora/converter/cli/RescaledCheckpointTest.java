@@ -1,0 +1,176 @@
+package bora.converter.cli;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
+import bora.formats.encoding.LittleEndian;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.lang.foreign.MemorySegment;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.HashMap;
+import java.util.Map;
+import java.util.Random;
+import java.util.function.IntBinaryOperator;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** Checkpoints with channels far louder than the rest, as large models have them. */
+class RescaledCheckpointTest {
+  private static final ObjectMapper JSON = new ObjectMapper();
+  private static final Path MIXTRAL = CommandLineRun.example("tiny-mixtral");
+  private static final int LAYERS = 3;
+  private static final int EXPERTS = 8;
+  private static final int HEAD_DIM = 32;
+
+  @TempDir private Path directory;
+
+  /** The safetensors of a copy of the example, in memory until they are written. */
+  private final class Copy {
+    private final Path path;
+    private final Map<Path, byte[]> files = new HashMap<>();
+    private final Map<Path, JsonNode> headers = new HashMap<>();
+
+    Copy(String name) throws IOException {
+      path = Files.createDirectory(directory.resolve(name));
+      try (Stream<Path> all = Files.list(MIXTRAL)) {
+        for (Path file : all.filter(Files::isRegularFile).toList()) {
+          byte[] bytes = Files.readAllBytes(file);
+          Files.write(path.resolve(file.getFileName()), bytes);
+          if (file.toString().endsWith(".safetensors") && file.toString().contains("model-")) {
+            files.put(path.resolve(file.getFileName()), bytes);
+            int length = (int) MemorySegment.ofArray(bytes).get(LittleEndian.LONG, 0);
+            headers.put(path.resolve(file.getFileName()), JSON.readTree(bytes, 8, length));
+          }
+        }
+      }
+    }
+
+    /** Multiplies each bf16 of a tensor by the power of two that a function of its place gives. */
+    void scale(String tensor, IntBinaryOperator exponentOfRowAndColumn) {
+      files.forEach(
+          (file, bytes) -> {
+            JsonNode entry = headers.get(file).path(tensor + ".weight");
+            if (entry.isMissingNode()) {
+              return;
+            }
+            assertEquals("BF16", entry.path("dtype").asText());
+            MemorySegment memory = MemorySegment.ofArray(bytes);
+            long start = 8 + memory.get(LittleEndian.LONG, 0);
+            long from = start + entry.path("data_offsets").path(0).longValue();
+            JsonNode shape = entry.path("shape");
+            int columns = shape.path(shape.size() - 1).intValue();
+            long count = (start + entry.path("data_offsets").path(1).longValue() - from) / 2;
+            for (int i = 0; i < count; i++) {
+              short bits = memory.get(LittleEndian.SHORT, from + 2L * i);
+              float value = Float.intBitsToFloat(bits << 16);
+              int exponent = exponentOfRowAndColumn.applyAsInt(i / columns, i % columns);
+              int scaled = Float.floatToRawIntBits(Math.scalb(value, exponent));
+              memory.set(LittleEndian.SHORT, from + 2L * i, (short) (scaled >>> 16));
+            }
+          });
+    }
+
+    Path write() {
+      files.forEach(
+          (file, bytes) -> {
+            try {
+              Files.write(file, bytes);
+            } catch (IOException e) {
+              throw new UncheckedIOException(e);
+            }
+          });
+      return path;
+    }
+  }
+
+  /** Rescales in every way that leaves the function as it is. */
+  private Path rescaled() throws IOException {
+    Copy copy = new Copy("rescaled");
+    for (int layer = 0; layer < LAYERS; layer++) {
+      String prefix = "model.layers." + layer + ".";
+      IntBinaryOperator louder = (row, column) -> column % 64 == 5 ? 3 + column / 64 : 0;
+      IntBinaryOperator quieter = (row, column) -> -louder.applyAsInt(row, column);
+      copy.scale(prefix + "input_layernorm", louder);
+      copy.scale(prefix + "self_attn.q_proj", quieter);
+      copy.scale(prefix + "self_attn.k_proj", quieter);
+      copy.scale(
+          prefix + "self_attn.v_proj",
+          (row, column) -> quieter.applyAsInt(row, column) + (row % HEAD_DIM == 7 ? 5 : 0));
+      copy.scale(prefix + "self_attn.o_proj", (row, column) -> column % HEAD_DIM == 7 ? -5 : 0);
+      copy.scale(prefix + "post_attention_layernorm", louder);
+      copy.scale(prefix + "block_sparse_moe.gate", quieter);
+      for (int expert = 0; expert < EXPERTS; expert++) {
+        int by = expert == 2 ? 6 : expert % 2;
+        String matrices = prefix + "block_sparse_moe.experts." + expert + ".";
+        copy.scale(matrices + "w1", quieter);
+        copy.scale(
+            matrices + "w3", (row, column) -> quieter.applyAsInt(row, column) + by + row % 3);
+        copy.scale(matrices + "w2", (row, column) -> -by - column % 3);
+      }
+    }
+    return copy.write();
+  }
+
+  private Path calibrate(Path checkpoint, String name) throws IOException {
+    Path tokens = directory.resolve("tokens");
+    Random random = new Random(1);
+    Files.writeString(
+        tokens,
+        random.ints(200, 3, 1000).mapToObj(String::valueOf).collect(Collectors.joining(" ")));
+    Path calibration = directory.resolve(name);
+    CommandLineRun run =
+        CommandLineRun.of(
+            "calibrate",
+            checkpoint,
+            "--tokens",
+            tokens,
+            "--windows",
+            3,
+            "--window",
+            64,
+            "--sensitivity-windows",
+            2,
+            "-o",
+            calibration);
+    assertEquals(0, run.exitCode(), run.err());
+    return calibration;
+  }
+
+  private JsonNode plan(Path checkpoint, Path calibration, Path plan, double bits)
+      throws IOException {
+    CommandLineRun planned =
+        CommandLineRun.of(
+            "plan", checkpoint, "--bits", bits, "--calibration", calibration, "-o", plan);
+    assertEquals(0, planned.exitCode(), planned.err());
+    return JSON.readTree(plan.toFile());
+  }
+
+  private Map<String, String> hashes(Path checkpoint, String name) throws IOException {
+    Path calibration = calibrate(checkpoint, name);
+    Path plan = directory.resolve(name + ".json");
+    Path pack = directory.resolve(name + ".bora");
+    plan(checkpoint, calibration, plan, 3.2);
+    CommandLineRun converted =
+        CommandLineRun.of(
+            "convert", checkpoint, "--plan", plan, "--calibration", calibration, "-o", pack);
+    assertEquals(0, converted.exitCode(), converted.err());
+    Map<String, String> hashes = new HashMap<>();
+    JsonNode json = JSON.readTree(CommandLineRun.of("inspect", pack, "--json").out());
+    for (JsonNode tensor : json.path("tensors")) {
+      hashes.put(
+          tensor.path("key").asText() + " " + tensor.path("encoding").asText(),
+          tensor.path("sha256").asText());
+    }
+    return hashes;
+  }
+
+  @Test
+  void thePackIsTheSameHoweverChannelsWereScaled() throws IOException {
+    assertEquals(hashes(MIXTRAL, "original"), hashes(rescaled(), "other"));
+  }
+}
