@@ -303,9 +303,9 @@ class ForgedPackTest {
 
   @Test
   void unknownEncodingIsTooNew() throws IOException {
-    forged.manifest(root -> tensor(root, QUERY).put("encoding", "q5")).write(pack);
+    forged.manifest(root -> tensor(root, QUERY).put("encoding", "q7")).write(pack);
     assertUnsupported(
-        pack, Reason.TOO_NEW, () -> PackReader.open(pack), "layer 0 q: encoding \"q5\"");
+        pack, Reason.TOO_NEW, () -> PackReader.open(pack), "layer 0 q: encoding \"q7\"");
   }
 
   @ParameterizedTest
