@@ -3,6 +3,7 @@ package bora.converter;
 import bora.formats.ProgressListener;
 import bora.formats.checkpoint.Checkpoint;
 import bora.formats.pack.PackReader;
+import bora.runtime.Activations;
 import bora.runtime.ForwardObserver;
 import bora.runtime.Model;
 import bora.runtime.RuntimeOptions;
@@ -134,8 +135,13 @@ public final class Build {
     return window;
   }
 
-  /** A pack ready to run. */
+  /** A pack ready to run, with exact activations. */
   public static Model open(PackReader pack) {
-    return Model.open(pack, RuntimeOptions.defaults());
+    return open(pack, Activations.F32);
+  }
+
+  /** A pack ready to run. */
+  public static Model open(PackReader pack, Activations activations) {
+    return Model.open(pack, RuntimeOptions.defaults().with(activations));
   }
 }

@@ -20,6 +20,7 @@ public final class Model implements AutoCloseable {
   private final ModelConfig config;
   private final ModelWeights weights;
   private final Kernels kernels;
+  private final Activations activations;
   private final WorkerPool pool;
   private final Object turn = new Object();
   private final Optional<PagePopulation> population;
@@ -33,6 +34,7 @@ public final class Model implements AutoCloseable {
     this.config = config;
     this.weights = ModelWeights.of(config, tensors);
     this.kernels = kernels(options);
+    this.activations = options.activations();
     this.pool = new WorkerPool(options.threads());
     this.population =
         mapped.isEmpty() ? Optional.empty() : Optional.of(PagePopulation.start(mapped));
@@ -44,10 +46,15 @@ public final class Model implements AutoCloseable {
    * @throws UnsupportedOperationException when these are vector kernels and cannot run here
    */
   static Kernels kernels(RuntimeOptions options) {
-    return switch (options.kernels()) {
-      case AUTO -> Kernels.preferred();
-      case SCALAR -> Kernels.scalar();
-      case VECTOR -> Kernels.vector();
+    Kernels kernels =
+        switch (options.kernels()) {
+          case AUTO -> Kernels.preferred();
+          case SCALAR -> Kernels.scalar();
+          case VECTOR -> Kernels.vector();
+        };
+    return switch (options.activations()) {
+      case F32 -> kernels;
+      case INT8 -> kernels.roundingActivations();
     };
   }
 
@@ -81,10 +88,15 @@ public final class Model implements AutoCloseable {
     return config;
   }
 
-  /** What computes, for reports: for example {@code vector 512 bits, 2 threads}. */
+  /** What computes, for reports: e.g. {@code vector 512 bits, f32 activations, 2 threads}. */
   public String kernels() {
     int threads = pool.threads();
-    return kernels.description() + ", " + threads + (threads == 1 ? " thread" : " threads");
+    return kernels.description()
+        + ", "
+        + activations.label()
+        + " activations, "
+        + threads
+        + (threads == 1 ? " thread" : " threads");
   }
 
   /**

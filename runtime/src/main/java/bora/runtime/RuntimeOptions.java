@@ -5,7 +5,7 @@ package bora.runtime;
  *
  * @param threads how many threads compute, the calling one included
  */
-public record RuntimeOptions(int threads, KernelChoice kernels) {
+public record RuntimeOptions(int threads, KernelChoice kernels, Activations activations) {
   /**
    * @throws IllegalArgumentException when there is not at least one thread
    */
@@ -15,8 +15,18 @@ public record RuntimeOptions(int threads, KernelChoice kernels) {
     }
   }
 
-  /** A thread for every processor and the fastest kernels. */
+  /** Exact activations. */
+  public RuntimeOptions(int threads, KernelChoice kernels) {
+    this(threads, kernels, Activations.F32);
+  }
+
+  /** A thread for every processor, the fastest kernels and exact activations. */
   public static RuntimeOptions defaults() {
     return new RuntimeOptions(Runtime.getRuntime().availableProcessors(), KernelChoice.AUTO);
+  }
+
+  /** These options with other activations. */
+  public RuntimeOptions with(Activations activations) {
+    return new RuntimeOptions(threads, kernels, activations);
   }
 }

@@ -32,10 +32,11 @@ final class ModelTest {
   @Test
   void saysWhatComputes() {
     try (Model model = RANDOM.open(KernelChoice.SCALAR)) {
-      assertEquals("scalar, 2 threads", model.kernels());
+      assertEquals("scalar, f32 activations, 2 threads", model.kernels());
     }
     try (Model model = RANDOM.open(KernelChoice.VECTOR)) {
-      assertTrue(model.kernels().matches("vector \\d+ bits, 2 threads"), model.kernels());
+      assertTrue(
+          model.kernels().matches("vector \\d+ bits, f32 activations, 2 threads"), model.kernels());
     }
   }
 

@@ -47,6 +47,8 @@ final class BenchCommand implements Callable<Integer> {
 
   @Mixin private KvCacheOption kvCache;
 
+  @Mixin private ActivationOptions activationOptions;
+
   @Option(names = "--json", description = "one JSON document on standard output")
   private boolean json;
 
@@ -59,7 +61,9 @@ final class BenchCommand implements Callable<Integer> {
     long start = System.nanoTime();
     try (PackReader pack = PackReader.open(packFile)) {
       double openMillis = (System.nanoTime() - start) * 1e-6;
-      try (Model model = Model.open(pack, new RuntimeOptions(count, KernelChoice.AUTO))) {
+      RuntimeOptions options =
+          new RuntimeOptions(count, KernelChoice.AUTO, activationOptions.activations);
+      try (Model model = Model.open(pack, options)) {
         PackBenchmark.Result result =
             PackBenchmark.run(pack, model, count, context, kvCache.type());
         if (json) {

@@ -62,13 +62,15 @@ final class ChatCommand implements Callable<Integer> {
 
   @Mixin private KvCacheOption kvCache;
 
+  @Mixin private ActivationOptions activationOptions;
+
   @Override
   public Integer call() throws IOException {
     Usage.require(spec, count >= 1, "-n: expected at least 1, found " + count);
     Sampling sampling = samplingOptions.sampling(spec);
     try (PackReader pack = PackReader.open(packFile);
         Tokenizer tokenizer = Tokenizer.open(TokenizerFiles.of(pack));
-        Model model = Build.open(pack);
+        Model model = Build.open(pack, activationOptions.activations);
         ChatInput input = ChatInput.open()) {
       ChatTemplate template = ChatTemplate.open(TokenizerFiles.of(pack));
       int most = pack.config().maxPositionEmbeddings();

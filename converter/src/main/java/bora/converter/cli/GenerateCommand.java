@@ -61,6 +61,8 @@ final class GenerateCommand implements Callable<Integer> {
 
   @Mixin private KvCacheOption kvCache;
 
+  @Mixin private ActivationOptions activationOptions;
+
   @Option(
       names = "--stop",
       paramLabel = "TEXT",
@@ -106,7 +108,7 @@ final class GenerateCommand implements Callable<Integer> {
         "--stop: expected --prompt or --prompt-file with it, found --tokens");
     Sampling sampling = samplingOptions.sampling(spec);
     try (PackReader pack = PackReader.open(packFile);
-        Model model = Build.open(pack)) {
+        Model model = Build.open(pack, activationOptions.activations)) {
       if (prompt.tokens != null) {
         requireTokens(pack.config().vocabSize());
         continueTokens(pack, model, sampling);

@@ -92,7 +92,7 @@ final class VerificationOutput {
       Optional<Path> limits = Optional.ofNullable(gate);
       report = Build.verify(pack, model, reference, limits, replacement, positions);
     }
-    report = report.withKernels(checkKernels(pack, model, err));
+    report = report.withKernels(checkKernels(pack, err));
     if (checkpoint.isPresent() && !ConversionCheck.appliesTo(pack)) {
       err.println("not checking weights: those of a pack made with a calibration are folded");
     } else if (checkpoint.isPresent()) {
@@ -107,10 +107,12 @@ final class VerificationOutput {
     }
   }
 
-  private static VerificationReport checkKernels(PackReader pack, Model model, PrintWriter err)
+  /** With exact activations, whatever the others: no limit else could be exact. */
+  private static VerificationReport checkKernels(PackReader pack, PrintWriter err)
       throws IOException {
     String task = "checking kernels on " + KernelCheck.windowTokens(pack.config()) + " tokens";
-    try (Progress tensors = Progress.of(err, task, pack.config().tensorCount(), "tensors")) {
+    try (Model model = Build.open(pack);
+        Progress tensors = Progress.of(err, task, pack.config().tensorCount(), "tensors")) {
       return Build.checkKernels(pack, model, tensors);
     }
   }

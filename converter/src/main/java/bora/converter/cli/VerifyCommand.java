@@ -72,6 +72,8 @@ final class VerifyCommand implements Callable<Integer> {
 
   @Mixin private VerificationOutput output;
 
+  @Mixin private ActivationOptions activationOptions;
+
   /** What the pack is compared with. */
   static final class ReferenceChoice {
     @Option(
@@ -109,7 +111,7 @@ final class VerifyCommand implements Callable<Integer> {
     output.requireWritable();
     PrintWriter err = spec.commandLine().getErr();
     try (PackReader pack = PackReader.open(packFile);
-        Model model = Build.open(pack)) {
+        Model model = Build.open(pack, activationOptions.activations)) {
       return output.publish(verify(pack, model, err), pack, spec.commandLine().getOut(), err);
     }
   }

@@ -17,7 +17,9 @@ import jdk.incubator.vector.VectorOperators;
  */
 final class DenseKernels {
   private static final int RUN_UNITS = 64;
-  private static final int HIGH_HALF = 0xFFFF0000;
+
+  /** In an array for the reason that {@link Q4Kernels} gives. */
+  private static final int[] HIGH_HALF = {0xFFFF0000};
 
   private DenseKernels() {}
 
@@ -72,6 +74,7 @@ final class DenseKernels {
     FloatVector total1 = FloatVector.zero(FLOATS);
     FloatVector total2 = FloatVector.zero(FLOATS);
     FloatVector total3 = FloatVector.zero(FLOATS);
+    IntVector highHalf = IntVector.broadcast(INTS, HIGH_HALF[0]);
     for (int runStart = 0; runStart < units; runStart += RUN_UNITS) {
       int runEnd = Math.min(units, runStart + RUN_UNITS);
       FloatVector sum0 = FloatVector.zero(FLOATS);
@@ -90,10 +93,10 @@ final class DenseKernels {
         sum2 = word2.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats().fma(xc, sum2);
         sum3 = word3.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats().fma(xc, sum3);
         xc = FloatVector.broadcast(FLOATS, x[2 * unit + 1]);
-        sum0 = word0.and(HIGH_HALF).reinterpretAsFloats().fma(xc, sum0);
-        sum1 = word1.and(HIGH_HALF).reinterpretAsFloats().fma(xc, sum1);
-        sum2 = word2.and(HIGH_HALF).reinterpretAsFloats().fma(xc, sum2);
-        sum3 = word3.and(HIGH_HALF).reinterpretAsFloats().fma(xc, sum3);
+        sum0 = word0.and(highHalf).reinterpretAsFloats().fma(xc, sum0);
+        sum1 = word1.and(highHalf).reinterpretAsFloats().fma(xc, sum1);
+        sum2 = word2.and(highHalf).reinterpretAsFloats().fma(xc, sum2);
+        sum3 = word3.and(highHalf).reinterpretAsFloats().fma(xc, sum3);
       }
       total0 = total0.add(sum0);
       total1 = total1.add(sum1);
@@ -108,12 +111,13 @@ final class DenseKernels {
 
   /** Decodes units of one vector of rows; see {@link Q4Kernels#decode}. */
   static void decodeBF16(long address, int units, float[] tile, int tileOffset) {
+    IntVector highHalf = IntVector.broadcast(INTS, HIGH_HALF[0]);
     for (int unit = 0; unit < units; unit++) {
       IntVector word =
           IntVector.fromMemorySegment(INTS, MEMORY, address + 64L * unit, LITTLE_ENDIAN);
       int t = tileOffset + 32 * unit;
       word.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats().intoArray(tile, t);
-      word.and(HIGH_HALF).reinterpretAsFloats().intoArray(tile, t + 16);
+      word.and(highHalf).reinterpretAsFloats().intoArray(tile, t + 16);
     }
   }
 }

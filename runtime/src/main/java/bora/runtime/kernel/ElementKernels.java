@@ -13,7 +13,10 @@ import jdk.incubator.vector.VectorShuffle;
  */
 final class ElementKernels {
   // exp(x) = 2^n * exp(r), x = n * ln 2 + r, |r| <= ln(2) / 2; ln 2 in two parts so that r is
-  // exact.
+  // exact. Its relative error is below 2^-22 within the bounds, and NaN stays NaN. The lowest bits
+  // of
+  // the rounded sum are n, which moves to the exponent. Written out where it is used: a method of
+  // its own may have been compiled by itself first, and is then too large to be inlined.
   private static final float LOG2_E = 0x1.715476p0f;
   private static final float LN2_HIGH = 0x1.62e4p-1f;
   private static final float LN2_LOW = 0x1.7f7d1cp-20f;
@@ -36,6 +39,14 @@ final class ElementKernels {
   private static final VectorShuffle<Float> FROM_4 = from(4);
   private static final VectorShuffle<Float> FROM_2 = from(2);
   private static final VectorShuffle<Float> FROM_1 = from(1);
+
+  // Coefficients of Cephes' expf.
+  private static final float EXP_5 = 1.9875691500e-4f;
+  private static final float EXP_4 = 1.3981999507e-3f;
+  private static final float EXP_3 = 8.3334519073e-3f;
+  private static final float EXP_2 = 4.1665795894e-2f;
+  private static final float EXP_1 = 1.6666665459e-1f;
+  private static final float EXP_0 = 5.0000001201e-1f;
 
   private ElementKernels() {}
 
@@ -144,7 +155,27 @@ final class ElementKernels {
     int i = 0;
     for (; i <= length - lanes; i += lanes) {
       FloatVector g = FloatVector.fromArray(FLOATS, gate, gateOffset + i);
-      g.div(exp(g.neg()).add(1))
+      FloatVector bounded = g.neg().max(EXP_MIN).min(EXP_MAX);
+      FloatVector rounded =
+          bounded.fma(
+              FloatVector.broadcast(FLOATS, LOG2_E), FloatVector.broadcast(FLOATS, ROUNDER));
+      FloatVector n = rounded.sub(ROUNDER);
+      FloatVector r = n.fma(FloatVector.broadcast(FLOATS, -LN2_HIGH), bounded);
+      r = n.fma(FloatVector.broadcast(FLOATS, -LN2_LOW), r);
+      FloatVector p = r.mul(EXP_5).add(EXP_4);
+      p = p.fma(r, FloatVector.broadcast(FLOATS, EXP_3));
+      p = p.fma(r, FloatVector.broadcast(FLOATS, EXP_2));
+      p = p.fma(r, FloatVector.broadcast(FLOATS, EXP_1));
+      p = p.fma(r, FloatVector.broadcast(FLOATS, EXP_0));
+      p = p.fma(r.mul(r), r).add(1);
+      FloatVector power =
+          p.mul(
+              rounded
+                  .reinterpretAsInts()
+                  .lanewise(VectorOperators.LSHL, 23)
+                  .add(Float.floatToRawIntBits(1f))
+                  .reinterpretAsFloats());
+      g.div(power.add(1))
           .mul(FloatVector.fromArray(FLOATS, up, upOffset + i))
           .intoArray(y, yOffset + i);
     }
@@ -172,7 +203,28 @@ final class ElementKernels {
     int lanes = FLOATS.length();
     int i = 0;
     for (; i <= length - lanes; i += lanes) {
-      exp(FloatVector.fromArray(FLOATS, x, offset + i).sub(max)).intoArray(x, offset + i);
+      FloatVector bounded =
+          FloatVector.fromArray(FLOATS, x, offset + i).sub(max).max(EXP_MIN).min(EXP_MAX);
+      FloatVector rounded =
+          bounded.fma(
+              FloatVector.broadcast(FLOATS, LOG2_E), FloatVector.broadcast(FLOATS, ROUNDER));
+      FloatVector n = rounded.sub(ROUNDER);
+      FloatVector r = n.fma(FloatVector.broadcast(FLOATS, -LN2_HIGH), bounded);
+      r = n.fma(FloatVector.broadcast(FLOATS, -LN2_LOW), r);
+      FloatVector p = r.mul(EXP_5).add(EXP_4);
+      p = p.fma(r, FloatVector.broadcast(FLOATS, EXP_3));
+      p = p.fma(r, FloatVector.broadcast(FLOATS, EXP_2));
+      p = p.fma(r, FloatVector.broadcast(FLOATS, EXP_1));
+      p = p.fma(r, FloatVector.broadcast(FLOATS, EXP_0));
+      p = p.fma(r.mul(r), r).add(1);
+      FloatVector power =
+          p.mul(
+              rounded
+                  .reinterpretAsInts()
+                  .lanewise(VectorOperators.LSHL, 23)
+                  .add(Float.floatToRawIntBits(1f))
+                  .reinterpretAsFloats());
+      power.intoArray(x, offset + i);
     }
     for (; i < length; i++) {
       x[offset + i] = exp(x[offset + i] - max);
@@ -191,30 +243,6 @@ final class ElementKernels {
     return (float) sum;
   }
 
-  /** Relative error below 2^-22 within the bounds; NaN stays NaN. */
-  private static FloatVector exp(FloatVector x) {
-    FloatVector bounded = x.max(EXP_MIN).min(EXP_MAX);
-    FloatVector rounded =
-        bounded.fma(FloatVector.broadcast(FLOATS, LOG2_E), FloatVector.broadcast(FLOATS, ROUNDER));
-    FloatVector n = rounded.sub(ROUNDER);
-    FloatVector r = n.fma(FloatVector.broadcast(FLOATS, -LN2_HIGH), bounded);
-    r = n.fma(FloatVector.broadcast(FLOATS, -LN2_LOW), r);
-    // Coefficients of Cephes' expf.
-    FloatVector p = r.mul(1.9875691500e-4f).add(1.3981999507e-3f);
-    p = p.fma(r, FloatVector.broadcast(FLOATS, 8.3334519073e-3f));
-    p = p.fma(r, FloatVector.broadcast(FLOATS, 4.1665795894e-2f));
-    p = p.fma(r, FloatVector.broadcast(FLOATS, 1.6666665459e-1f));
-    p = p.fma(r, FloatVector.broadcast(FLOATS, 5.0000001201e-1f));
-    p = p.fma(r.mul(r), r).add(1);
-    // The lowest bits of the rounded sum are n, which moves to the exponent.
-    return p.mul(
-        rounded
-            .reinterpretAsInts()
-            .lanewise(VectorOperators.LSHL, 23)
-            .add(Float.floatToRawIntBits(1f))
-            .reinterpretAsFloats());
-  }
-
   /** The same operations on one value: the same bits. */
   private static float exp(float x) {
     float bounded = Math.min(Math.max(x, EXP_MIN), EXP_MAX);
@@ -222,11 +250,11 @@ final class ElementKernels {
     float n = rounded - ROUNDER;
     float r = Math.fma(n, -LN2_HIGH, bounded);
     r = Math.fma(n, -LN2_LOW, r);
-    float p = r * 1.9875691500e-4f + 1.3981999507e-3f;
-    p = Math.fma(p, r, 8.3334519073e-3f);
-    p = Math.fma(p, r, 4.1665795894e-2f);
-    p = Math.fma(p, r, 1.6666665459e-1f);
-    p = Math.fma(p, r, 5.0000001201e-1f);
+    float p = r * EXP_5 + EXP_4;
+    p = Math.fma(p, r, EXP_3);
+    p = Math.fma(p, r, EXP_2);
+    p = Math.fma(p, r, EXP_1);
+    p = Math.fma(p, r, EXP_0);
     p = Math.fma(p, r * r, r) + 1;
     return p
         * Float.intBitsToFloat(

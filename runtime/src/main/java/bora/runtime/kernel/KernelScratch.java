@@ -9,6 +9,7 @@ final class KernelScratch {
       ThreadLocal.withInitial(KernelScratch::new);
 
   private float[] activations = {};
+  private float[] roundedValues = {};
   private float[] steps = {};
   private float[] trellisSums = {};
 
@@ -30,6 +31,15 @@ final class KernelScratch {
   /** Row scales of a trellis panel; see {@link TrellisKernels#decode}. */
   final float[] trellisScales = new float[TrellisPanel.ROWS];
 
+  /** Activations of one token, rounded. */
+  final RoundedActivations rounded = new RoundedActivations();
+
+  /** Rounded activations for {@code q4}. */
+  final Q4Factors q4Factors = new Q4Factors();
+
+  /** Sums of integers; see {@link Q4IntegerKernels#dot8}. */
+  final int[] integerSums = new int[Q4ByTokens.TILE_RUNS * 16 * Lanes.COUNT];
+
   /** Sums that may not all be stored: those of eight tokens and two vectors of rows. */
   final float[] edge = new float[8 * 2 * Lanes.COUNT];
 
@@ -45,6 +55,15 @@ final class KernelScratch {
       activations = new float[Math.toIntExact(count)];
     }
     return activations;
+  }
+
+  /** Room for a token's rounded activations, in whole blocks. */
+  float[] roundedValues(int columns) {
+    int count = paddedColumns(columns);
+    if (roundedValues.length < count) {
+      roundedValues = new float[count];
+    }
+    return roundedValues;
   }
 
   /** Room for the steps of four vectors of rows; see {@link GridScales#decode}. */

@@ -3,9 +3,10 @@ package bora.runtime.kernel;
 import bora.formats.encoding.EncodedTensor;
 
 /**
- * The arithmetic of a forward pass on float32 activations. {@link ScalarKernels} is the definition;
- * {@link VectorKernels} computes the same sums in another order and is proven equal to it within
- * the bounds that its methods state.
+ * The arithmetic of a forward pass. Activations are float32; those of products may be {@linkplain
+ * #roundingActivations rounded}. {@link ScalarKernels} is the definition; {@link VectorKernels}
+ * computes the same sums in another order and is proven equal to it within the bounds that its
+ * methods state.
  *
  * <p>Kernels have no state of their own but scratch memory of each calling thread, start no threads
  * and, once warm, allocate nothing. Any number of threads may call them at once as long as their
@@ -54,6 +55,12 @@ public sealed interface Kernels permits ScalarKernels, VectorKernels {
       int yStride,
       int panelStart,
       int panelEnd);
+
+  /**
+   * These kernels with another {@link #multiply}: where a matrix's codes are integers, the
+   * activations are first rounded to 8 bits, as {@link ActivationRounding} defines.
+   */
+  Kernels roundingActivations();
 
   /** {@code y[yOffset + i] += scale * x[xOffset + i]}. */
   void addScaled(float scale, float[] x, int xOffset, float[] y, int yOffset, int length);

@@ -16,9 +16,14 @@ final class MatrixByToken {
 
   private MatrixByToken() {}
 
-  /** The arguments are those of {@link Kernels#multiply}, checked. */
+  /**
+   * The arguments are those of {@link Kernels#multiply}, checked.
+   *
+   * @param rounding whether to round the activations first
+   */
   static void multiply(
       EncodedTensor matrix,
+      boolean rounding,
       float[] x,
       int xOffset,
       float[] y,
@@ -29,8 +34,18 @@ final class MatrixByToken {
     int columns = matrix.shape().columns();
     int paddedColumns = KernelScratch.paddedColumns(columns);
     float[] activations = scratch.activations(paddedColumns);
-    System.arraycopy(x, xOffset, activations, 0, columns);
-    Arrays.fill(activations, columns, paddedColumns, 0);
+    if (rounding) {
+      scratch.rounded.round(x, xOffset, columns);
+      if (matrix.encoding() == Encoding.Q4) {
+        scratch.q4Factors.resize(1, columns);
+        scratch.q4Factors.put(0, scratch.rounded);
+      } else {
+        scratch.rounded.values(activations, 0);
+      }
+    } else {
+      System.arraycopy(x, xOffset, activations, 0, columns);
+      Arrays.fill(activations, columns, paddedColumns, 0);
+    }
 
     int panels = panelEnd - panelStart;
     int panelsPerStream = Math.ceilDiv(panels, STREAMS);
@@ -40,7 +55,7 @@ final class MatrixByToken {
         int panel = panelOf(vector, i, panelsPerStream, panels, panelStart);
         prepare(matrix, panel, vector, scratch);
       }
-      multiply(matrix, activations, scratch);
+      multiply(matrix, rounding, activations, scratch);
       for (int vector = 0; vector < VECTORS; vector++) {
         int panel = panelOf(vector, i, panelsPerStream, panels, panelStart);
         int row = panel * Lanes.PANEL_ROWS + vector % Lanes.PARTS * Lanes.COUNT;
@@ -69,7 +84,8 @@ final class MatrixByToken {
     }
   }
 
-  private static void multiply(EncodedTensor matrix, float[] x, KernelScratch scratch) {
+  private static void multiply(
+      EncodedTensor matrix, boolean rounding, float[] x, KernelScratch scratch) {
     long p0 = scratch.addresses[0];
     long p1 = scratch.addresses[1];
     long p2 = scratch.addresses[2];
@@ -81,7 +97,14 @@ final class MatrixByToken {
       case BF16 -> DenseKernels.multiplyBF16(p0, p1, p2, p3, blocks, x, sums);
       case Q8 -> Q8Kernels.multiply(p0, p1, p2, p3, blocks, x, scratch.steps(blocks), sums);
       case Q6 -> Q6Kernels.multiply(p0, p1, p2, p3, blocks, x, scratch.steps(blocks), sums);
-      case Q4 -> Q4Kernels.multiply(p0, p1, p2, p3, blocks, x, scratch.steps(blocks), sums);
+      case Q4 -> {
+        float[] steps = scratch.steps(blocks);
+        if (rounding) {
+          Q4IntegerKernels.multiply(p0, p1, p2, p3, blocks, scratch.q4Factors, steps, sums);
+        } else {
+          Q4Kernels.multiply(p0, p1, p2, p3, blocks, x, steps, sums);
+        }
+      }
       case Q5, Q3, Q2 -> {
         int bits = matrix.encoding().codeBits();
         PairedKernels.multiply(bits, p0, p1, p2, p3, blocks, x, scratch.steps(blocks), sums);

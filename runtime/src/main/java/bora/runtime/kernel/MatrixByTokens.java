@@ -33,9 +33,14 @@ final class MatrixByTokens {
 
   private MatrixByTokens() {}
 
-  /** The arguments are those of {@link Kernels#multiply}, checked. */
+  /**
+   * The arguments are those of {@link Kernels#multiply}, checked.
+   *
+   * @param rounding whether to round the activations first
+   */
   static void multiply(
       EncodedTensor matrix,
+      boolean rounding,
       float[] x,
       int xOffset,
       int xStride,
@@ -49,7 +54,7 @@ final class MatrixByTokens {
     for (int tokenStart = 0; tokenStart < tokens; tokenStart += BLOCK_TOKENS) {
       int tokenCount = Math.min(BLOCK_TOKENS, tokens - tokenStart);
       float[] packed =
-          pack(matrix, x, xOffset + tokenStart * xStride, xStride, tokenCount, scratch);
+          pack(matrix, rounding, x, xOffset + tokenStart * xStride, xStride, tokenCount, scratch);
       int yStart = yOffset + tokenStart * yStride;
       if (matrix.encoding().isTrellis()) {
         for (int panel = panelStart; panel < panelEnd; panel++) {
@@ -70,6 +75,7 @@ final class MatrixByTokens {
    */
   private static float[] pack(
       EncodedTensor matrix,
+      boolean rounding,
       float[] x,
       int xOffset,
       int xStride,
@@ -78,16 +84,22 @@ final class MatrixByTokens {
     int columns = matrix.shape().columns();
     int tiles = Math.ceilDiv(columns, TILE_COLUMNS);
     float[] packed = scratch.activations((long) tiles * tokens * TileKernels.TOKEN_STRIDE);
-    for (int tile = 0; tile < tiles; tile++) {
-      int columnStart = tile * TILE_COLUMNS;
-      int columnCount = Math.min(TILE_COLUMNS, columns - columnStart);
-      for (int t = 0; t < tokens; t++) {
+    float[] rounded = rounding ? scratch.roundedValues(columns) : x;
+    for (int t = 0; t < tokens; t++) {
+      int start = xOffset + t * xStride;
+      if (rounding) {
+        scratch.rounded.round(x, start, columns);
+        scratch.rounded.values(rounded, 0);
+        start = 0;
+      }
+      for (int tile = 0; tile < tiles; tile++) {
+        int columnStart = tile * TILE_COLUMNS;
         System.arraycopy(
-            x,
-            xOffset + t * xStride + columnStart,
+            rounded,
+            start + columnStart,
             packed,
             (tile * tokens + t) * TileKernels.TOKEN_STRIDE,
-            columnCount);
+            Math.min(TILE_COLUMNS, columns - columnStart));
       }
     }
     return packed;
@@ -246,8 +258,7 @@ final class MatrixByTokens {
   }
 
   /** Adds the sums of the rows that exist. */
-  private static void addEdge(
-      float[] edge, int tokens, int rows, float[] y, int yOffset, int yStride) {
+  static void addEdge(float[] edge, int tokens, int rows, float[] y, int yOffset, int yStride) {
     for (int t = 0; t < tokens; t++) {
       for (int row = 0; row < rows; row++) {
         y[yOffset + t * yStride + row] += edge[t * 2 * Lanes.COUNT + row];

@@ -16,7 +16,11 @@ import jdk.incubator.vector.VectorOperators;
  *
  * <p>A field is not shifted down to its number: masked in place at bit p and with the exponent of
  * {@code 2^(23-p)} put above it, it is the float {@code 2^(23-p) + code}, and one subtraction,
- * exact, makes it {@code code - centre}. Few shifts and no conversion are needed.
+ * exact, makes it {@code code - centre}. No conversion is needed.
+ *
+ * <p>Few constants, in few registers, are worth more than few shifts: what does not fit in
+ * registers is loaded at every use. They come from arrays, so that the compiler does not know them;
+ * what it knows it loads at every use too.
  *
  * <p>The loops have no methods of ours in them and at most sixteen fields in their bodies, on
  * purpose. A compiler that runs out of its budget for inlining makes vectors into objects, and the
@@ -38,6 +42,9 @@ final class Q4Kernels {
   private static final int ONE_16 = Float.floatToRawIntBits(0x1p7f);
   private static final float ZERO_16 = 0x1p7f + CENTRE;
 
+  private static final int[] INT_CONSTANTS = {MASK_8, ONE_8, MASK_12, ONE_12, MASK_16, ONE_16};
+  private static final float[] FLOAT_CONSTANTS = {ZERO_8, ZERO_12, ZERO_16};
+
   private Q4Kernels() {}
 
   /**
@@ -52,12 +59,9 @@ final class Q4Kernels {
   static void multiply(
       long p0, long p1, long p2, long p3, int blocks, float[] x, float[] steps, float[] sums) {
     int lanes = FLOATS.length();
-    IntVector mask8 = IntVector.broadcast(INTS, MASK_8);
-    IntVector one8 = IntVector.broadcast(INTS, ONE_8);
-    FloatVector zero8 = FloatVector.broadcast(FLOATS, ZERO_8);
-    IntVector mask12 = IntVector.broadcast(INTS, MASK_12);
-    IntVector one12 = IntVector.broadcast(INTS, ONE_12);
-    FloatVector zero12 = FloatVector.broadcast(FLOATS, ZERO_12);
+    IntVector mask8 = IntVector.broadcast(INTS, INT_CONSTANTS[0]);
+    IntVector one8 = IntVector.broadcast(INTS, INT_CONSTANTS[1]);
+    FloatVector zero8 = FloatVector.broadcast(FLOATS, FLOAT_CONSTANTS[0]);
     FloatVector total0 = FloatVector.zero(FLOATS);
     FloatVector total1 = FloatVector.zero(FLOATS);
     FloatVector total2 = FloatVector.zero(FLOATS);
@@ -74,32 +78,111 @@ final class Q4Kernels {
         IntVector word1 = IntVector.fromMemorySegment(INTS, MEMORY, p1 + offset, LITTLE_ENDIAN);
         IntVector word2 = IntVector.fromMemorySegment(INTS, MEMORY, p2 + offset, LITTLE_ENDIAN);
         IntVector word3 = IntVector.fromMemorySegment(INTS, MEMORY, p3 + offset, LITTLE_ENDIAN);
-        for (int half = 0; half < 8; half += 4) {
-          int d = c + half;
-          IntVector low0 = word0.lanewise(VectorOperators.LSHL, 8);
-          IntVector low1 = word1.lanewise(VectorOperators.LSHL, 8);
-          IntVector low2 = word2.lanewise(VectorOperators.LSHL, 8);
-          IntVector low3 = word3.lanewise(VectorOperators.LSHL, 8);
+        for (int d = c; d < c + 8; d += 4) {
           FloatVector xc = FloatVector.broadcast(FLOATS, x[d]);
-          sum0 = low0.and(mask8).or(one8).reinterpretAsFloats().sub(zero8).fma(xc, sum0);
-          sum1 = low1.and(mask8).or(one8).reinterpretAsFloats().sub(zero8).fma(xc, sum1);
-          sum2 = low2.and(mask8).or(one8).reinterpretAsFloats().sub(zero8).fma(xc, sum2);
-          sum3 = low3.and(mask8).or(one8).reinterpretAsFloats().sub(zero8).fma(xc, sum3);
+          sum0 =
+              word0
+                  .lanewise(VectorOperators.LSHL, 8)
+                  .and(mask8)
+                  .or(one8)
+                  .reinterpretAsFloats()
+                  .sub(zero8)
+                  .fma(xc, sum0);
+          sum1 =
+              word1
+                  .lanewise(VectorOperators.LSHL, 8)
+                  .and(mask8)
+                  .or(one8)
+                  .reinterpretAsFloats()
+                  .sub(zero8)
+                  .fma(xc, sum1);
+          sum2 =
+              word2
+                  .lanewise(VectorOperators.LSHL, 8)
+                  .and(mask8)
+                  .or(one8)
+                  .reinterpretAsFloats()
+                  .sub(zero8)
+                  .fma(xc, sum2);
+          sum3 =
+              word3
+                  .lanewise(VectorOperators.LSHL, 8)
+                  .and(mask8)
+                  .or(one8)
+                  .reinterpretAsFloats()
+                  .sub(zero8)
+                  .fma(xc, sum3);
           xc = FloatVector.broadcast(FLOATS, x[d + 1]);
-          sum0 = low0.and(mask12).or(one12).reinterpretAsFloats().sub(zero12).fma(xc, sum0);
-          sum1 = low1.and(mask12).or(one12).reinterpretAsFloats().sub(zero12).fma(xc, sum1);
-          sum2 = low2.and(mask12).or(one12).reinterpretAsFloats().sub(zero12).fma(xc, sum2);
-          sum3 = low3.and(mask12).or(one12).reinterpretAsFloats().sub(zero12).fma(xc, sum3);
+          sum0 =
+              word0
+                  .lanewise(VectorOperators.LSHL, 4)
+                  .and(mask8)
+                  .or(one8)
+                  .reinterpretAsFloats()
+                  .sub(zero8)
+                  .fma(xc, sum0);
+          sum1 =
+              word1
+                  .lanewise(VectorOperators.LSHL, 4)
+                  .and(mask8)
+                  .or(one8)
+                  .reinterpretAsFloats()
+                  .sub(zero8)
+                  .fma(xc, sum1);
+          sum2 =
+              word2
+                  .lanewise(VectorOperators.LSHL, 4)
+                  .and(mask8)
+                  .or(one8)
+                  .reinterpretAsFloats()
+                  .sub(zero8)
+                  .fma(xc, sum2);
+          sum3 =
+              word3
+                  .lanewise(VectorOperators.LSHL, 4)
+                  .and(mask8)
+                  .or(one8)
+                  .reinterpretAsFloats()
+                  .sub(zero8)
+                  .fma(xc, sum3);
           xc = FloatVector.broadcast(FLOATS, x[d + 2]);
           sum0 = word0.and(mask8).or(one8).reinterpretAsFloats().sub(zero8).fma(xc, sum0);
           sum1 = word1.and(mask8).or(one8).reinterpretAsFloats().sub(zero8).fma(xc, sum1);
           sum2 = word2.and(mask8).or(one8).reinterpretAsFloats().sub(zero8).fma(xc, sum2);
           sum3 = word3.and(mask8).or(one8).reinterpretAsFloats().sub(zero8).fma(xc, sum3);
           xc = FloatVector.broadcast(FLOATS, x[d + 3]);
-          sum0 = word0.and(mask12).or(one12).reinterpretAsFloats().sub(zero12).fma(xc, sum0);
-          sum1 = word1.and(mask12).or(one12).reinterpretAsFloats().sub(zero12).fma(xc, sum1);
-          sum2 = word2.and(mask12).or(one12).reinterpretAsFloats().sub(zero12).fma(xc, sum2);
-          sum3 = word3.and(mask12).or(one12).reinterpretAsFloats().sub(zero12).fma(xc, sum3);
+          sum0 =
+              word0
+                  .lanewise(VectorOperators.LSHR, 4)
+                  .and(mask8)
+                  .or(one8)
+                  .reinterpretAsFloats()
+                  .sub(zero8)
+                  .fma(xc, sum0);
+          sum1 =
+              word1
+                  .lanewise(VectorOperators.LSHR, 4)
+                  .and(mask8)
+                  .or(one8)
+                  .reinterpretAsFloats()
+                  .sub(zero8)
+                  .fma(xc, sum1);
+          sum2 =
+              word2
+                  .lanewise(VectorOperators.LSHR, 4)
+                  .and(mask8)
+                  .or(one8)
+                  .reinterpretAsFloats()
+                  .sub(zero8)
+                  .fma(xc, sum2);
+          sum3 =
+              word3
+                  .lanewise(VectorOperators.LSHR, 4)
+                  .and(mask8)
+                  .or(one8)
+                  .reinterpretAsFloats()
+                  .sub(zero8)
+                  .fma(xc, sum3);
           word0 = word0.lanewise(VectorOperators.LSHR, 16);
           word1 = word1.lanewise(VectorOperators.LSHR, 16);
           word2 = word2.lanewise(VectorOperators.LSHR, 16);
@@ -127,15 +210,15 @@ final class Q4Kernels {
    */
   static void decode(
       long address, int blocks, float[] steps, int stepOffset, float[] tile, int tileOffset) {
-    IntVector mask8 = IntVector.broadcast(INTS, MASK_8);
-    IntVector one8 = IntVector.broadcast(INTS, ONE_8);
-    FloatVector zero8 = FloatVector.broadcast(FLOATS, ZERO_8);
-    IntVector mask12 = IntVector.broadcast(INTS, MASK_12);
-    IntVector one12 = IntVector.broadcast(INTS, ONE_12);
-    FloatVector zero12 = FloatVector.broadcast(FLOATS, ZERO_12);
-    IntVector mask16 = IntVector.broadcast(INTS, MASK_16);
-    IntVector one16 = IntVector.broadcast(INTS, ONE_16);
-    FloatVector zero16 = FloatVector.broadcast(FLOATS, ZERO_16);
+    IntVector mask8 = IntVector.broadcast(INTS, INT_CONSTANTS[0]);
+    IntVector one8 = IntVector.broadcast(INTS, INT_CONSTANTS[1]);
+    FloatVector zero8 = FloatVector.broadcast(FLOATS, FLOAT_CONSTANTS[0]);
+    IntVector mask12 = IntVector.broadcast(INTS, INT_CONSTANTS[2]);
+    IntVector one12 = IntVector.broadcast(INTS, INT_CONSTANTS[3]);
+    FloatVector zero12 = FloatVector.broadcast(FLOATS, FLOAT_CONSTANTS[1]);
+    IntVector mask16 = IntVector.broadcast(INTS, INT_CONSTANTS[4]);
+    IntVector one16 = IntVector.broadcast(INTS, INT_CONSTANTS[5]);
+    FloatVector zero16 = FloatVector.broadcast(FLOATS, FLOAT_CONSTANTS[2]);
     for (int block = 0; block < blocks; block++) {
       FloatVector step =
           FloatVector.fromArray(FLOATS, steps, stepOffset + 4 * FLOATS.length() * block);

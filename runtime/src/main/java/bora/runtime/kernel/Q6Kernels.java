@@ -38,6 +38,10 @@ final class Q6Kernels {
   /** The two bits of a word that belong to the last column of its group. */
   private static final int TOP = 0xC0000000;
 
+  // In arrays for the reason that Q4Kernels gives.
+  private static final int[] INT_CONSTANTS = {MASK_6, ONE_6, MASK_12, ONE_12, TOP};
+  private static final float[] FLOAT_CONSTANTS = {ZERO_6, ZERO_12};
+
   private Q6Kernels() {}
 
   /**
@@ -52,13 +56,13 @@ final class Q6Kernels {
   static void multiply(
       long p0, long p1, long p2, long p3, int blocks, float[] x, float[] steps, float[] sums) {
     int lanes = FLOATS.length();
-    IntVector mask6 = IntVector.broadcast(INTS, MASK_6);
-    IntVector one6 = IntVector.broadcast(INTS, ONE_6);
-    FloatVector zero6 = FloatVector.broadcast(FLOATS, ZERO_6);
-    IntVector mask12 = IntVector.broadcast(INTS, MASK_12);
-    IntVector one12 = IntVector.broadcast(INTS, ONE_12);
-    FloatVector zero12 = FloatVector.broadcast(FLOATS, ZERO_12);
-    IntVector top = IntVector.broadcast(INTS, TOP);
+    IntVector mask6 = IntVector.broadcast(INTS, INT_CONSTANTS[0]);
+    IntVector one6 = IntVector.broadcast(INTS, INT_CONSTANTS[1]);
+    FloatVector zero6 = FloatVector.broadcast(FLOATS, FLOAT_CONSTANTS[0]);
+    IntVector mask12 = IntVector.broadcast(INTS, INT_CONSTANTS[2]);
+    IntVector one12 = IntVector.broadcast(INTS, INT_CONSTANTS[3]);
+    FloatVector zero12 = FloatVector.broadcast(FLOATS, FLOAT_CONSTANTS[1]);
+    IntVector top = IntVector.broadcast(INTS, INT_CONSTANTS[4]);
     FloatVector total0 = FloatVector.zero(FLOATS);
     FloatVector total1 = FloatVector.zero(FLOATS);
     FloatVector total2 = FloatVector.zero(FLOATS);
@@ -166,13 +170,13 @@ final class Q6Kernels {
    */
   static void decode(
       long address, int blocks, float[] steps, int stepOffset, float[] tile, int tileOffset) {
-    IntVector mask6 = IntVector.broadcast(INTS, MASK_6);
-    IntVector one6 = IntVector.broadcast(INTS, ONE_6);
-    FloatVector zero6 = FloatVector.broadcast(FLOATS, ZERO_6);
-    IntVector mask12 = IntVector.broadcast(INTS, MASK_12);
-    IntVector one12 = IntVector.broadcast(INTS, ONE_12);
-    FloatVector zero12 = FloatVector.broadcast(FLOATS, ZERO_12);
-    IntVector top = IntVector.broadcast(INTS, TOP);
+    IntVector mask6 = IntVector.broadcast(INTS, INT_CONSTANTS[0]);
+    IntVector one6 = IntVector.broadcast(INTS, INT_CONSTANTS[1]);
+    FloatVector zero6 = FloatVector.broadcast(FLOATS, FLOAT_CONSTANTS[0]);
+    IntVector mask12 = IntVector.broadcast(INTS, INT_CONSTANTS[2]);
+    IntVector one12 = IntVector.broadcast(INTS, INT_CONSTANTS[3]);
+    FloatVector zero12 = FloatVector.broadcast(FLOATS, FLOAT_CONSTANTS[1]);
+    IntVector top = IntVector.broadcast(INTS, INT_CONSTANTS[4]);
     for (int block = 0; block < blocks; block++) {
       FloatVector step =
           FloatVector.fromArray(FLOATS, steps, stepOffset + 4 * FLOATS.length() * block);

@@ -30,6 +30,10 @@ final class Q8Kernels {
   private static final int ONE_8 = Float.floatToRawIntBits(0x1p15f);
   private static final float ZERO_8 = 0x1p15f + CENTRE;
 
+  // In arrays for the reason that Q4Kernels gives.
+  private static final int[] INT_CONSTANTS = {MASK_8, ONE_8};
+  private static final float[] FLOAT_CONSTANTS = {ZERO_8};
+
   private Q8Kernels() {}
 
   /**
@@ -44,9 +48,9 @@ final class Q8Kernels {
   static void multiply(
       long p0, long p1, long p2, long p3, int blocks, float[] x, float[] steps, float[] sums) {
     int lanes = FLOATS.length();
-    IntVector mask8 = IntVector.broadcast(INTS, MASK_8);
-    IntVector one8 = IntVector.broadcast(INTS, ONE_8);
-    FloatVector zero8 = FloatVector.broadcast(FLOATS, ZERO_8);
+    IntVector mask8 = IntVector.broadcast(INTS, INT_CONSTANTS[0]);
+    IntVector one8 = IntVector.broadcast(INTS, INT_CONSTANTS[1]);
+    FloatVector zero8 = FloatVector.broadcast(FLOATS, FLOAT_CONSTANTS[0]);
     FloatVector total0 = FloatVector.zero(FLOATS);
     FloatVector total1 = FloatVector.zero(FLOATS);
     FloatVector total2 = FloatVector.zero(FLOATS);
@@ -117,9 +121,9 @@ final class Q8Kernels {
    */
   static void decode(
       long address, int blocks, float[] steps, int stepOffset, float[] tile, int tileOffset) {
-    IntVector mask8 = IntVector.broadcast(INTS, MASK_8);
-    IntVector one8 = IntVector.broadcast(INTS, ONE_8);
-    FloatVector zero8 = FloatVector.broadcast(FLOATS, ZERO_8);
+    IntVector mask8 = IntVector.broadcast(INTS, INT_CONSTANTS[0]);
+    IntVector one8 = IntVector.broadcast(INTS, INT_CONSTANTS[1]);
+    FloatVector zero8 = FloatVector.broadcast(FLOATS, FLOAT_CONSTANTS[0]);
     for (int block = 0; block < blocks; block++) {
       FloatVector step =
           FloatVector.fromArray(FLOATS, steps, stepOffset + 4 * FLOATS.length() * block);

@@ -11,15 +11,26 @@ import java.util.Arrays;
  * precision in ascending order, rounded to float32 once.
  */
 public final class ScalarKernels implements Kernels {
-  static final ScalarKernels INSTANCE = new ScalarKernels();
+  static final ScalarKernels INSTANCE = new ScalarKernels(false);
+
+  private static final ScalarKernels ROUNDING = new ScalarKernels(true);
 
   private static final int TILE_COLUMNS = 64;
 
-  private ScalarKernels() {}
+  private final boolean roundsActivations;
+
+  private ScalarKernels(boolean roundsActivations) {
+    this.roundsActivations = roundsActivations;
+  }
 
   @Override
   public String description() {
     return "scalar";
+  }
+
+  @Override
+  public Kernels roundingActivations() {
+    return ROUNDING;
   }
 
   @Override
@@ -38,6 +49,12 @@ public final class ScalarKernels implements Kernels {
         matrix, x, xOffset, xStride, tokens, y, yOffset, yStride, panelStart, panelEnd);
     int lanes = matrix.encoding().rowsPerPanel();
     double[] sums = new double[tokens * lanes];
+    if (roundsActivations && ActivationRounding.appliesTo(matrix.encoding())) {
+      x = x.clone();
+      for (int t = 0; t < tokens; t++) {
+        ActivationRounding.round(x, xOffset + t * xStride, matrix.shape().columns());
+      }
+    }
     for (int panel = panelStart; panel < panelEnd; panel++) {
       sumPanel(matrix, panel, x, xOffset, xStride, tokens, sums);
       int rowStart = panel * lanes;

@@ -19,6 +19,9 @@ import jdk.incubator.vector.VectorOperators;
  * {@link Q4Kernels} for why the loops have no methods of ours in them.
  */
 final class TrellisKernels {
+  /** In an array for the reason that {@link Q4Kernels} gives. */
+  private static final float[] HASH_UNIT = {TrellisCode.HASH_UNIT};
+
   private TrellisKernels() {}
 
   /** How far before a lane the one stands whose field continues its own. */
@@ -54,7 +57,7 @@ final class TrellisKernels {
     IntVector shift2 = IntVector.broadcast(INTS, bits);
     IntVector mask = IntVector.broadcast(INTS, (1 << stateBits) - 1);
     IntVector multiplier = IntVector.broadcast(INTS, TrellisCode.multiplier(encoding));
-    FloatVector unit = FloatVector.broadcast(FLOATS, TrellisCode.HASH_UNIT);
+    FloatVector unit = FloatVector.broadcast(FLOATS, HASH_UNIT[0]);
     FloatVector sum0 = FloatVector.zero(FLOATS);
     FloatVector sum1 = FloatVector.zero(FLOATS);
     FloatVector sum2 = FloatVector.zero(FLOATS);
@@ -124,7 +127,7 @@ final class TrellisKernels {
     IntVector shift2 = IntVector.broadcast(INTS, bits);
     IntVector mask = IntVector.broadcast(INTS, (1 << stateBits) - 1);
     IntVector multiplier = IntVector.broadcast(INTS, TrellisCode.multiplier(encoding));
-    FloatVector unit = FloatVector.broadcast(FLOATS, TrellisCode.HASH_UNIT);
+    FloatVector unit = FloatVector.broadcast(FLOATS, HASH_UNIT[0]);
     int s = part * Lanes.COUNT;
     FloatVector scale0 = FloatVector.fromArray(FLOATS, scales, s);
     FloatVector scale1 = FloatVector.fromArray(FLOATS, scales, s + 16);

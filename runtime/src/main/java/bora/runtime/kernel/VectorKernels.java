@@ -1,6 +1,7 @@
 package bora.runtime.kernel;
 
 import bora.formats.encoding.EncodedTensor;
+import bora.formats.encoding.Encoding;
 import java.lang.ref.Reference;
 
 /**
@@ -14,9 +15,14 @@ import java.lang.ref.Reference;
  * siblings for the encodings, {@link AttentionKernels} and {@link ElementKernels} for the rest.
  */
 public final class VectorKernels implements Kernels {
-  private static final VectorKernels INSTANCE = new VectorKernels();
+  private static final VectorKernels INSTANCE = new VectorKernels(false);
+  private static final VectorKernels ROUNDING = new VectorKernels(true);
 
-  private VectorKernels() {}
+  private final boolean roundsActivations;
+
+  private VectorKernels(boolean roundsActivations) {
+    this.roundsActivations = roundsActivations;
+  }
 
   static VectorKernels instance() {
     VectorWidth.unsupportedReason()
@@ -33,6 +39,11 @@ public final class VectorKernels implements Kernels {
   }
 
   @Override
+  public Kernels roundingActivations() {
+    return ROUNDING;
+  }
+
+  @Override
   public void multiply(
       EncodedTensor matrix,
       float[] x,
@@ -46,14 +57,28 @@ public final class VectorKernels implements Kernels {
       int panelEnd) {
     MultiplyBounds.check(
         matrix, x, xOffset, xStride, tokens, y, yOffset, yStride, panelStart, panelEnd);
+    boolean rounding = roundsActivations && ActivationRounding.appliesTo(matrix.encoding());
     try {
       if (tokens == 1 && matrix.encoding().isTrellis()) {
         TrellisMatrix.multiply(matrix, x, xOffset, y, yOffset, panelStart, panelEnd);
       } else if (tokens == 1) {
-        MatrixByToken.multiply(matrix, x, xOffset, y, yOffset, panelStart, panelEnd);
+        MatrixByToken.multiply(matrix, rounding, x, xOffset, y, yOffset, panelStart, panelEnd);
+      } else if (rounding && matrix.encoding() == Encoding.Q4) {
+        Q4ByTokens.multiply(
+            matrix, x, xOffset, xStride, tokens, y, yOffset, yStride, panelStart, panelEnd);
       } else {
         MatrixByTokens.multiply(
-            matrix, x, xOffset, xStride, tokens, y, yOffset, yStride, panelStart, panelEnd);
+            matrix,
+            rounding,
+            x,
+            xOffset,
+            xStride,
+            tokens,
+            y,
+            yOffset,
+            yStride,
+            panelStart,
+            panelEnd);
       }
     } finally {
       // Memory is read by address, so only this keeps an automatic arena from being collected.

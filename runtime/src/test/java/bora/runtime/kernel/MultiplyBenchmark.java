@@ -3,6 +3,7 @@ package bora.runtime.kernel;
 import bora.formats.encoding.EncodedTensor;
 import bora.formats.encoding.Encoding;
 import bora.formats.model.TensorShape;
+import bora.runtime.Activations;
 import bora.runtime.kernel.RandomMatrix.Content;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -47,7 +48,11 @@ public class MultiplyBenchmark {
   @Param({"F32", "BF16", "Q8", "Q6", "Q5", "Q4", "Q3", "Q2", "T5", "T4", "T3", "T2", "T1"})
   private Encoding encoding;
 
-  private final Kernels kernels = Kernels.vector();
+  /** Of activations; INT8 makes no difference to encodings without integer codes. */
+  @Param({"F32", "INT8"})
+  private Activations activations;
+
+  private Kernels kernels;
   private final float[] x = new float[TOKENS * COLUMNS];
   private final float[] y = new float[TOKENS * ROWS];
   private EncodedTensor[] matrices;
@@ -72,6 +77,8 @@ public class MultiplyBenchmark {
 
   @Setup
   public void fill() {
+    kernels =
+        activations == Activations.F32 ? Kernels.vector() : Kernels.vector().roundingActivations();
     // Each parameter has a process of its own, which ends with its memory.
     Arena arena = Arena.global();
     EncodedTensor panel = RandomMatrix.of(arena, encoding, 64, COLUMNS, Content.RANDOM, 1);

@@ -12,6 +12,7 @@ import bora.runtime.kernel.RandomMatrix.Content;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Random;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
@@ -36,6 +37,24 @@ class MultiplyKernelTest {
   private static final float UNTOUCHED = -12345;
 
   private static final Kernels VECTOR = Kernels.vector();
+
+  /** The definition and the vector kernels that shall equal it, for either kind of activations. */
+  private enum Pair {
+    EXACT(Kernels.scalar(), VECTOR),
+    ROUNDING(Kernels.scalar().roundingActivations(), VECTOR.roundingActivations());
+
+    private final Kernels definition;
+    private final Kernels vector;
+
+    Pair(Kernels definition, Kernels vector) {
+      this.definition = definition;
+      this.vector = vector;
+    }
+
+    static List<Pair> of(Encoding encoding) {
+      return ActivationRounding.appliesTo(encoding) ? List.of(values()) : List.of(EXACT);
+    }
+  }
 
   static Stream<Arguments> encodingsAndRows() {
     return Stream.of(Encoding.values())
@@ -76,12 +95,14 @@ class MultiplyKernelTest {
       EncodedTensor matrix =
           RandomMatrix.of(arena, encoding, rows, columns, content, 31L * rows + columns);
       for (int tokens : tokenCounts) {
-        assertEqualsTheDefinition(matrix, tokens);
+        for (Pair pair : Pair.of(encoding)) {
+          assertEqualsTheDefinition(pair, matrix, tokens);
+        }
       }
     }
   }
 
-  private static void assertEqualsTheDefinition(EncodedTensor matrix, int tokens) {
+  private static void assertEqualsTheDefinition(Pair pair, EncodedTensor matrix, int tokens) {
     int rows = matrix.shape().rows();
     int columns = matrix.shape().columns();
     int panels = matrix.encoding().panelCount(rows);
@@ -91,11 +112,11 @@ class MultiplyKernelTest {
     float[] expected = new float[1 + tokens * yStride];
     Arrays.fill(expected, UNTOUCHED);
     float[] found = expected.clone();
-    Kernels.scalar().multiply(matrix, x, 2, xStride, tokens, expected, 1, yStride, 0, panels);
+    pair.definition.multiply(matrix, x, 2, xStride, tokens, expected, 1, yStride, 0, panels);
     // In two calls, to find that panels do not depend on each other.
     int cut = panels / 3;
-    VECTOR.multiply(matrix, x, 2, xStride, tokens, found, 1, yStride, 0, cut);
-    VECTOR.multiply(matrix, x, 2, xStride, tokens, found, 1, yStride, cut, panels);
+    pair.vector.multiply(matrix, x, 2, xStride, tokens, found, 1, yStride, 0, cut);
+    pair.vector.multiply(matrix, x, 2, xStride, tokens, found, 1, yStride, cut, panels);
 
     float[] row = new float[columns];
     for (int r = 0; r < rows; r++) {
@@ -103,7 +124,11 @@ class MultiplyKernelTest {
       for (int t = 0; t < tokens; t++) {
         int i = 1 + t * yStride + r;
         double limit = TOLERANCE * sumOfMagnitudes(row, x, 2 + t * xStride);
-        assertEquals(expected[i], found[i], limit, () -> matrix.encoding() + " " + matrix.shape());
+        assertEquals(
+            expected[i],
+            found[i],
+            limit,
+            () -> pair + " " + matrix.encoding() + " " + matrix.shape());
       }
     }
     for (int i = 0; i < found.length; i++) {
@@ -176,29 +201,37 @@ class MultiplyKernelTest {
   void aTokenDependsNeitherOnItsNeighboursNorOnThePanelsOfACall(Encoding encoding) {
     int rows = 147;
     int columns = 333;
-    int panels = encoding.panelCount(rows);
     try (Arena arena = Arena.ofConfined()) {
       EncodedTensor matrix = RandomMatrix.of(arena, encoding, rows, columns, Content.RANDOM, 3);
-      float[] x = gaussian(150 * columns, 4);
-      float[] together = new float[150 * rows];
-      VECTOR.multiply(matrix, x, 0, columns, 150, together, 0, rows, 0, panels);
-      float[] apart = new float[150 * rows];
-      for (int t = 0; t < 150; t += 3) {
-        for (int panel = 0; panel < panels; panel++) {
-          VECTOR.multiply(
-              matrix, x, t * columns, columns, 3, apart, t * rows, rows, panel, panel + 1);
-        }
+      for (Pair pair : Pair.of(encoding)) {
+        assertTokensAndPanelsAreIndependent(pair.vector, matrix);
       }
-      assertArrayEquals(bits(together), bits(apart));
-
-      float[] single = new float[rows];
-      VECTOR.multiply(matrix, x, 0, columns, 1, single, 0, rows, 0, panels);
-      float[] singleByPanel = new float[rows];
-      for (int panel = 0; panel < panels; panel++) {
-        VECTOR.multiply(matrix, x, 0, columns, 1, singleByPanel, 0, rows, panel, panel + 1);
-      }
-      assertArrayEquals(bits(single), bits(singleByPanel));
     }
+  }
+
+  private static void assertTokensAndPanelsAreIndependent(Kernels kernels, EncodedTensor matrix) {
+    int rows = matrix.shape().rows();
+    int columns = matrix.shape().columns();
+    int panels = matrix.encoding().panelCount(rows);
+    float[] x = gaussian(150 * columns, 4);
+    float[] together = new float[150 * rows];
+    kernels.multiply(matrix, x, 0, columns, 150, together, 0, rows, 0, panels);
+    float[] apart = new float[150 * rows];
+    for (int t = 0; t < 150; t += 3) {
+      for (int panel = 0; panel < panels; panel++) {
+        kernels.multiply(
+            matrix, x, t * columns, columns, 3, apart, t * rows, rows, panel, panel + 1);
+      }
+    }
+    assertArrayEquals(bits(together), bits(apart));
+
+    float[] single = new float[rows];
+    kernels.multiply(matrix, x, 0, columns, 1, single, 0, rows, 0, panels);
+    float[] singleByPanel = new float[rows];
+    for (int panel = 0; panel < panels; panel++) {
+      kernels.multiply(matrix, x, 0, columns, 1, singleByPanel, 0, rows, panel, panel + 1);
+    }
+    assertArrayEquals(bits(single), bits(singleByPanel));
   }
 
   @Test

@@ -1,0 +1,17 @@
+package bora.converter.cli;
+
+import bora.runtime.Activations;
+import picocli.CommandLine.Option;
+
+/** How activations enter products with integer codes. */
+final class ActivationOptions {
+  @Option(
+      names = "--activations",
+      paramLabel = "f32|int8",
+      defaultValue = "f32",
+      description = {
+        "f32: as they are (default)",
+        "int8: rounded to 8 bits for q8, q6 and q4: faster, and nearly as exact"
+      })
+  Activations activations;
+}
