@@ -83,11 +83,11 @@ final class Q4Factors {
   }
 
   private static int sumOfRun(int[] codes, int start) {
-    IntVector sum = IntVector.zero(FOUR);
-    for (int i = start; i < start + RUN_COLUMNS; i += FOUR.length()) {
-      sum = sum.add(IntVector.fromArray(FOUR, codes, i));
+    int sum = 0;
+    for (int i = start; i < start + RUN_COLUMNS; i++) {
+      sum += codes[i];
     }
-    return sum.reduceLanes(VectorOperators.ADD);
+    return sum;
   }
 
   private void putWords(int[] codes, int first, int offset) {
