@@ -55,48 +55,35 @@ final class ElementKernels {
   }
 
   static float dot(float[] a, int aOffset, float[] b, int bOffset, int length) {
-    FloatVector sums = productSums(a, aOffset, b, bOffset, length, 0);
-    if (Lanes.PARTS == 2) {
-      sums = sums.add(productSums(a, aOffset, b, bOffset, length, 1));
-    } else if (Lanes.PARTS == 4) {
-      sums = sums.add(productSums(a, aOffset, b, bOffset, length, 2));
-      sums =
-          sums.add(
-              productSums(a, aOffset, b, bOffset, length, 1)
-                  .add(productSums(a, aOffset, b, bOffset, length, 3)));
+    FloatVector even = FloatVector.zero(FLOATS);
+    FloatVector odd = even;
+    for (int part = 0; part < Lanes.PARTS; part++) {
+      int p = aOffset + part * FLOATS.length();
+      int q = bOffset + part * FLOATS.length();
+      FloatVector sum0 = FloatVector.zero(FLOATS);
+      FloatVector sum1 = sum0;
+      int i = 0;
+      for (; i <= length - 2 * SUMS; i += 2 * SUMS) {
+        FloatVector factor = FloatVector.fromArray(FLOATS, b, q + i);
+        sum0 = FloatVector.fromArray(FLOATS, a, p + i).fma(factor, sum0);
+        factor = FloatVector.fromArray(FLOATS, b, q + i + SUMS);
+        sum1 = FloatVector.fromArray(FLOATS, a, p + i + SUMS).fma(factor, sum1);
+      }
+      if (i <= length - SUMS) {
+        FloatVector factor = FloatVector.fromArray(FLOATS, b, q + i);
+        sum0 = FloatVector.fromArray(FLOATS, a, p + i).fma(factor, sum0);
+      }
+      sum0 = sum0.add(sum1);
+      if (part % 2 == 0) {
+        even = even.add(sum0);
+      } else {
+        odd = odd.add(sum0);
+      }
     }
+    FloatVector sums = even.add(odd);
     float sum = sumOfLanes(sums);
     for (int i = wholeRows(length); i < length; i++) {
       sum = Math.fma(a[aOffset + i], b[bOffset + i], sum);
-    }
-    return sum;
-  }
-
-  /** The part of the products' {@link #SUMS} that one vector holds. */
-  private static FloatVector productSums(
-      float[] a, int aOffset, float[] b, int bOffset, int length, int part) {
-    int p = aOffset + part * FLOATS.length();
-    int q = bOffset + part * FLOATS.length();
-    FloatVector sum0 = FloatVector.zero(FLOATS);
-    FloatVector sum1 = sum0;
-    int i = 0;
-    for (; i <= length - 2 * SUMS; i += 2 * SUMS) {
-      FloatVector factor = FloatVector.fromArray(FLOATS, b, q + i);
-      sum0 = FloatVector.fromArray(FLOATS, a, p + i).fma(factor, sum0);
-      factor = FloatVector.fromArray(FLOATS, b, q + i + SUMS);
-      sum1 = FloatVector.fromArray(FLOATS, a, p + i + SUMS).fma(factor, sum1);
-    }
-    if (i <= length - SUMS) {
-      FloatVector factor = FloatVector.fromArray(FLOATS, b, q + i);
-      sum0 = FloatVector.fromArray(FLOATS, a, p + i).fma(factor, sum0);
-    }
-    return sum0.add(sum1);
-  }
-
-  private static FloatVector sums(float[] x, int offset, int length, int part) {
-    FloatVector sum = FloatVector.zero(FLOATS);
-    for (int i = 0; i <= length - SUMS; i += SUMS) {
-      sum = sum.add(FloatVector.fromArray(FLOATS, x, offset + part * FLOATS.length() + i));
     }
     return sum;
   }
@@ -105,7 +92,11 @@ final class ElementKernels {
     return length - length % SUMS;
   }
 
-  /** Adds lanes i and i + half, halving until one is left: {@code reduceLanes} has no order. */
+  /**
+   * Adds lanes i and i + half, halving until one is left: {@code reduceLanes} has no order. Where
+   * several vectors hold the {@link #SUMS}, those of even and of odd parts were added before, which
+   * is the same order; and adding a zero changes no bit but the sign of a zero.
+   */
   private static float sumOfLanes(FloatVector sums) {
     FloatVector sum = sums;
     if (Lanes.COUNT > 8) {
@@ -229,13 +220,20 @@ final class ElementKernels {
     for (; i < length; i++) {
       x[offset + i] = exp(x[offset + i] - max);
     }
-    FloatVector sums = sums(x, offset, length, 0);
-    if (Lanes.PARTS == 2) {
-      sums = sums.add(sums(x, offset, length, 1));
-    } else if (Lanes.PARTS == 4) {
-      sums = sums.add(sums(x, offset, length, 2));
-      sums = sums.add(sums(x, offset, length, 1).add(sums(x, offset, length, 3)));
+    FloatVector even = FloatVector.zero(FLOATS);
+    FloatVector odd = even;
+    for (int part = 0; part < Lanes.PARTS; part++) {
+      FloatVector sum = FloatVector.zero(FLOATS);
+      for (i = 0; i <= length - SUMS; i += SUMS) {
+        sum = sum.add(FloatVector.fromArray(FLOATS, x, offset + part * FLOATS.length() + i));
+      }
+      if (part % 2 == 0) {
+        even = even.add(sum);
+      } else {
+        odd = odd.add(sum);
+      }
     }
+    FloatVector sums = even.add(odd);
     double sum = sumOfLanes(sums);
     for (i = wholeRows(length); i < length; i++) {
       sum += x[offset + i];

@@ -57,38 +57,17 @@ final class Q4IntegerKernels {
           IntVector word1 = IntVector.fromMemorySegment(INTS, MEMORY, p1 + offset, LITTLE_ENDIAN);
           IntVector word2 = IntVector.fromMemorySegment(INTS, MEMORY, p2 + offset, LITTLE_ENDIAN);
           IntVector word3 = IntVector.fromMemorySegment(INTS, MEMORY, p3 + offset, LITTLE_ENDIAN);
-          factor = IntVector.broadcast(INTS, words[w]).reinterpretAsShorts();
-          acc0 = acc0.add(word0.reinterpretAsShorts().mul(factor));
-          acc1 = acc1.add(word1.reinterpretAsShorts().mul(factor));
-          acc2 = acc2.add(word2.reinterpretAsShorts().mul(factor));
-          acc3 = acc3.add(word3.reinterpretAsShorts().mul(factor));
-          factor = IntVector.broadcast(INTS, words[w + 1]).reinterpretAsShorts();
-          acc0 =
-              acc0.add(word0.lanewise(VectorOperators.LSHR, 4).reinterpretAsShorts().mul(factor));
-          acc1 =
-              acc1.add(word1.lanewise(VectorOperators.LSHR, 4).reinterpretAsShorts().mul(factor));
-          acc2 =
-              acc2.add(word2.lanewise(VectorOperators.LSHR, 4).reinterpretAsShorts().mul(factor));
-          acc3 =
-              acc3.add(word3.lanewise(VectorOperators.LSHR, 4).reinterpretAsShorts().mul(factor));
-          factor = IntVector.broadcast(INTS, words[w + 2]).reinterpretAsShorts();
-          acc0 =
-              acc0.add(word0.lanewise(VectorOperators.LSHR, 8).reinterpretAsShorts().mul(factor));
-          acc1 =
-              acc1.add(word1.lanewise(VectorOperators.LSHR, 8).reinterpretAsShorts().mul(factor));
-          acc2 =
-              acc2.add(word2.lanewise(VectorOperators.LSHR, 8).reinterpretAsShorts().mul(factor));
-          acc3 =
-              acc3.add(word3.lanewise(VectorOperators.LSHR, 8).reinterpretAsShorts().mul(factor));
-          factor = IntVector.broadcast(INTS, words[w + 3]).reinterpretAsShorts();
-          acc0 =
-              acc0.add(word0.lanewise(VectorOperators.LSHR, 12).reinterpretAsShorts().mul(factor));
-          acc1 =
-              acc1.add(word1.lanewise(VectorOperators.LSHR, 12).reinterpretAsShorts().mul(factor));
-          acc2 =
-              acc2.add(word2.lanewise(VectorOperators.LSHR, 12).reinterpretAsShorts().mul(factor));
-          acc3 =
-              acc3.add(word3.lanewise(VectorOperators.LSHR, 12).reinterpretAsShorts().mul(factor));
+          for (int place = 0; place < 4; place++) {
+            factor = IntVector.broadcast(INTS, words[w + place]).reinterpretAsShorts();
+            acc0 = acc0.add(word0.reinterpretAsShorts().mul(factor));
+            acc1 = acc1.add(word1.reinterpretAsShorts().mul(factor));
+            acc2 = acc2.add(word2.reinterpretAsShorts().mul(factor));
+            acc3 = acc3.add(word3.reinterpretAsShorts().mul(factor));
+            word0 = word0.lanewise(VectorOperators.LSHR, 4);
+            word1 = word1.lanewise(VectorOperators.LSHR, 4);
+            word2 = word2.lanewise(VectorOperators.LSHR, 4);
+            word3 = word3.lanewise(VectorOperators.LSHR, 4);
+          }
         }
         IntVector halves0 = acc0.reinterpretAsInts();
         sum0 =
