@@ -16,10 +16,12 @@ import java.util.Random;
 import java.util.function.IntBinaryOperator;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 /** Checkpoints with channels far louder than the rest, as large models have them. */
+@Tag("slow")
 class RescaledCheckpointTest {
   private static final ObjectMapper JSON = new ObjectMapper();
   private static final Path MIXTRAL = CommandLineRun.example("tiny-mixtral");
