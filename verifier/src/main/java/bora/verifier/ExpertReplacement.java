@@ -4,6 +4,7 @@ import bora.formats.MismatchedArtifactException;
 import bora.formats.ProgressListener;
 import bora.formats.encoding.EncodedTensor;
 import bora.formats.encoding.Encoding;
+import bora.formats.encoding.LittleEndian;
 import bora.formats.model.ModelConfig;
 import bora.formats.model.TensorKey;
 import bora.formats.model.TensorRole;
@@ -14,8 +15,6 @@ import bora.runtime.RuntimeOptions;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
-import java.nio.ByteOrder;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.EnumSet;
@@ -31,9 +30,6 @@ import java.util.Map;
  * How much of them the norms themselves tell, so the checkpoint's columns are folded alike.
  */
 public final class ExpertReplacement {
-  private static final ValueLayout.OfFloat FLOAT =
-      ValueLayout.JAVA_FLOAT.withOrder(ByteOrder.LITTLE_ENDIAN);
-
   private static final List<TensorRole> PROJECTIONS =
       List.of(TensorRole.EXPERT_GATE, TensorRole.EXPERT_UP, TensorRole.EXPERT_DOWN);
 
@@ -145,7 +141,8 @@ public final class ExpertReplacement {
       long panelStart = (long) (row / lanes) * shape.columns() * lanes + row % lanes;
       for (int column = 0; column < values.length; column++) {
         float fold = folds == null ? 1 : folds[column];
-        bytes.setAtIndex(FLOAT, panelStart + (long) column * lanes, values[column] * fold);
+        bytes.setAtIndex(
+            LittleEndian.FLOAT, panelStart + (long) column * lanes, values[column] * fold);
       }
     }
     return new EncodedTensor(Encoding.F32, shape, bytes);

@@ -1,5 +1,7 @@
 package bora.verifier;
 
+import java.util.Locale;
+
 /**
  * Where a greedy continuation parts from the recorded one.
  *
@@ -37,9 +39,9 @@ public record GreedyDivergence(int step, int expected, int found, double margin,
         + " in place of "
         + expected
         + ", by a margin of "
-        + String.format(java.util.Locale.ROOT, "%.3g", margin)
+        + String.format(Locale.ROOT, "%.3g", margin)
         + (isNearTie() ? ": a near tie, within the " : ": an error, beyond the ")
-        + String.format(java.util.Locale.ROOT, "%.3g", tolerance)
+        + String.format(Locale.ROOT, "%.3g", tolerance)
         + " that errors as its logits have elsewhere explain";
   }
 }
