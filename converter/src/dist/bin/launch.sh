@@ -1,0 +1,68 @@
+# Sourced by the launchers, of a working tree and of an unpacked distribution: finds a Java 25 and starts bora with it.
+# Writes to standard error only.
+
+fail() {
+  echo "bora: $1" >&2
+  exit 3
+}
+
+# A Java's `release` file says its version, much faster than starting it would.
+is_java_25() {
+  [ -x "$1/bin/$2" ] && grep -q '^JAVA_VERSION="25[.+-]*' "$1/release" 2>/dev/null
+}
+
+# find_java PROGRAM DIRECTORY...: sets java to the first Java 25 with that program, looking into the directories before all others.
+find_java() {
+  program=$1
+  shift
+  if [ -n "$BORA_JAVA_HOME" ]; then
+    is_java_25 "$BORA_JAVA_HOME" "$program" ||
+      fail "BORA_JAVA_HOME is no Java 25 with bin/$program: $BORA_JAVA_HOME"
+    java=$BORA_JAVA_HOME
+    return
+  fi
+  on_path=$(command -v java) && on_path=$(dirname "$(dirname "$(readlink -f "$on_path")")")
+  for java in "$@" "$JAVA_HOME" "$on_path" /usr/lib/jvm/* /Library/Java/JavaVirtualMachines/*/Contents/Home \
+      "$HOME"/.sdkman/candidates/java/* "$HOME"/.jdks/*; do
+    is_java_25 "$java" "$program" && return
+  done
+  while read -r java; do
+    is_java_25 "$java" "$program" && return
+  done <<TOOLCHAINS
+$(sed -n 's:.*<jdkHome>\(.*\)</jdkHome>.*:\1:p' "$HOME/.m2/toolchains.xml" 2>/dev/null)
+TOOLCHAINS
+  fail "found no Java 25 with bin/$program; install a JDK 25 (https://adoptium.net has them) or set BORA_JAVA_HOME to it"
+}
+
+# start LIBRARIES ARGUMENT...: becomes bora; beside the directory LIBRARIES lies LIBRARIES-release.
+start() {
+  libraries=$1
+  shift
+
+  # Only here is it known whether a person watches: bars are drawn on a terminal alone.
+  terminal=false
+  [ -t 2 ] && terminal=true
+
+  # Every module makes the start slower, so those for releases are there for the commands that need them.
+  more='' modules='' native='' compiling=''
+  case ${1-} in
+    release | verify-signature | push | pull)
+      more=:$libraries-release
+      modules=--add-modules=org.bouncycastle.pkix,org.bouncycastle.provider,com.github.luben.zstd_jni,cyclonedx.core.java,com.fasterxml.jackson.dataformat.xml,com.networknt.schema,org.apache.commons.codec,org.apache.commons.collections4,org.apache.commons.io,java.net.http
+      native=,com.github.luben.zstd_jni
+      ;;
+    generate | chat)
+      # What a person waits for is short: a loop is compiled once, as a whole, and not from its middle before.
+      compiling=-XX:-UseOnStackReplacement
+      ;;
+  esac
+
+  # The virtual machine would write its own warnings to standard output, where only results belong.
+  # Vector code is hundreds of times slower before it is compiled, so that is asked for ten times sooner.
+  # shellcheck disable=SC2086 # BORA_JAVA_OPTS is a list of options, $modules and $compiling one or none
+  exec "$java/bin/java" -XX:+UseParallelGC -Xlog:disable -Xlog:all=warning:stderr -XX:+DisplayVMOutputToStderr \
+    -XX:CompileCommand=quiet '-XX:CompileCommand=CompileThresholdScaling,bora.runtime.*::*,0.1' $compiling \
+    --enable-native-access=bora.formats,bora.runtime,ai.djl.tokenizers,org.jline.nativ$native \
+    -Dbora.terminal=$terminal $BORA_JAVA_OPTS \
+    --module-path "$libraries$more" $modules --module bora.converter/bora.converter.cli.Main "$@"
+}
