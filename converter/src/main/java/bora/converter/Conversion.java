@@ -41,8 +41,10 @@ import java.util.concurrent.CopyOnWriteArrayList;
  * number of threads, nor on how often the conversion was interrupted and resumed.
  *
  * <p>With a calibration, channels are evened out first and every matrix is rounded with error
- * feedback. A thread then holds the moments and the factor of one input, 12 bytes a pair of its
- * columns at most, which all tensors that read this input share.
+ * feedback. Where the calibration has windows of tokens that is done by {@link
+ * bora.converter.calibration.SequentialRounding}, one pack after the other, which needs far more
+ * memory and time. Else a thread holds the moments and the factor of one input, 12 bytes a pair of
+ * its columns at most, which all tensors that read this input share.
  */
 public final class Conversion {
   private static final int MAX_ATTACHMENT_BYTES = 256 << 20;
@@ -107,8 +109,7 @@ public final class Conversion {
     for (Target target : targets) {
       requireCalibration(checkpoint, target.plan(), calibration);
     }
-    EncodedTensors known =
-        ReusedPacks.of(reused, checkpoint.fingerprint(), calibration.map(Calibration::sha256));
+    EncodedTensors known = ReusedPacks.of(reused, checkpoint.fingerprint(), calibration);
     new Conversion(checkpoint, calibration, known, progress).convert(targets, threads, leftover);
   }
 
@@ -197,12 +198,18 @@ public final class Conversion {
     run(checkpoint, plan, Optional.empty(), out, threads, Leftover.DISCARD, progress);
   }
 
-  /** What {@link #run} has to do, in bytes: each weight is encoded, each source file hashed. */
-  public static long workBytes(Checkpoint checkpoint) throws IOException {
-    long bytes = 0;
+  /**
+   * What {@link #run} has to do, in bytes: each weight is encoded, once a pack where they are
+   * rounded in sequence, and each source file hashed.
+   */
+  public static long workBytes(Checkpoint checkpoint, Optional<Calibration> calibration, int packs)
+      throws IOException {
+    long encoded = 0;
     for (TensorKey key : checkpoint.config().tensors().keySet()) {
-      bytes += checkpoint.tensor(key).byteSize();
+      encoded += checkpoint.tensor(key).byteSize();
     }
+    boolean inSequence = calibration.map(Calibration::roundsInSequence).orElse(false);
+    long bytes = inSequence ? Math.multiplyExact(encoded, (long) packs) : encoded;
     for (Path source : checkpoint.sourceFiles()) {
       bytes += Files.size(source);
     }

@@ -32,22 +32,28 @@ record ConversionOutput(
       TensorKey key, List<ConversionOutput> outputs, EncodedTensors known) throws IOException {
     Map<Encoding, List<PackWriter>> needing = new EnumMap<>(Encoding.class);
     for (ConversionOutput output : outputs) {
-      Encoding encoding = output.encodings().get(key);
-      if (output.writer().recover(key)) {
-        continue;
-      }
-      Optional<MemorySegment> encoded = known.find(key, encoding);
-      if (encoded.isPresent()) {
-        output.take(key, encoded.get());
-      } else {
+      if (!output.obtain(key, known)) {
+        Encoding encoding = output.encodings().get(key);
         needing.computeIfAbsent(encoding, _ -> new ArrayList<>()).add(output.writer());
       }
     }
     return needing;
   }
 
+  /** Recovers a tensor or takes it over; returns whether it could. */
+  boolean obtain(TensorKey key, EncodedTensors known) throws IOException {
+    if (writer.recover(key)) {
+      return true;
+    }
+    Optional<MemorySegment> encoded = known.find(key, encodings);
+    if (encoded.isPresent()) {
+      write(key, encoded.get());
+    }
+    return encoded.isPresent();
+  }
+
   /** Copies in chunks, for the reason that {@code PackReader} has. */
-  private void take(TensorKey key, MemorySegment encoded) throws IOException {
+  void write(TensorKey key, MemorySegment encoded) throws IOException {
     byte[] chunk = new byte[(int) Math.min(CHUNK_BYTES, encoded.byteSize())];
     try (TensorSink sink = writer.tensor(key)) {
       for (long done = 0; done < encoded.byteSize(); done += chunk.length) {

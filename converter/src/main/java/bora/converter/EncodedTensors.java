@@ -12,8 +12,12 @@ interface EncodedTensors {
   /** Has nothing. */
   EncodedTensors NONE = (_, _) -> Optional.empty();
 
-  /** The checked bytes of a tensor in an encoding; none where it has to be encoded. */
-  Optional<MemorySegment> find(TensorKey key, Encoding encoding) throws IOException;
+  /**
+   * The checked bytes of a tensor; none where it has to be encoded.
+   *
+   * @param plan the encodings of all tensors
+   */
+  Optional<MemorySegment> find(TensorKey key, Map<TensorKey, Encoding> plan) throws IOException;
 
   /** The SHA-256 of a file of the checkpoint, where it is known already. */
   default Optional<String> source(String name) {

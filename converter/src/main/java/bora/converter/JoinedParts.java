@@ -5,12 +5,14 @@ import bora.formats.model.TensorKey;
 import bora.formats.pack.PackParts;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
+import java.util.Map;
 import java.util.Optional;
 
 /** The parts of this very conversion: they have every tensor and every hash. */
 record JoinedParts(PackParts parts) implements EncodedTensors {
   @Override
-  public Optional<MemorySegment> find(TensorKey key, Encoding encoding) throws IOException {
+  public Optional<MemorySegment> find(TensorKey key, Map<TensorKey, Encoding> plan)
+      throws IOException {
     return Optional.of(parts.tensor(key));
   }
 

@@ -1,5 +1,6 @@
 package bora.converter;
 
+import bora.converter.calibration.SequentialRounding;
 import bora.formats.CorruptFileException;
 import bora.formats.MismatchedArtifactException;
 import bora.formats.Sha256;
@@ -8,6 +9,7 @@ import bora.formats.model.TensorKey;
 import bora.formats.pack.PackEntry;
 import bora.formats.pack.PackReader;
 import bora.formats.pack.Provenance;
+import bora.quantizer.calibration.Calibration;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
@@ -16,21 +18,24 @@ import java.util.Optional;
 
 /**
  * Earlier packs of the same checkpoint. A tensor's bytes follow from the checkpoint, the
- * calibration, its encoding and the version of bora alone, so one that had the same of all is taken
- * as it is.
+ * calibration, its encoding and the version of bora alone, and where they are rounded in sequence
+ * from the encodings of those before it; one that had the same of all is taken as it is.
  */
 final class ReusedPacks implements EncodedTensors {
   private final List<PackReader> packs;
+  private final boolean inSequence;
 
-  private ReusedPacks(List<PackReader> packs) {
+  private ReusedPacks(List<PackReader> packs, boolean inSequence) {
     this.packs = packs;
+    this.inSequence = inSequence;
   }
 
   /**
    * @throws MismatchedArtifactException when a pack was made from another checkpoint, calibration
    *     or version, so that none of its bytes would be those of a conversion
    */
-  static ReusedPacks of(List<PackReader> packs, String checkpoint, Optional<String> calibration)
+  static ReusedPacks of(
+      List<PackReader> packs, String checkpoint, Optional<Calibration> calibration)
       throws MismatchedArtifactException {
     for (PackReader pack : packs) {
       Provenance provenance = pack.manifest().provenance();
@@ -38,11 +43,12 @@ final class ReusedPacks implements EncodedTensors {
       require(
           pack,
           "calibration",
-          calibration.orElse("none"),
+          calibration.map(Calibration::sha256).orElse("none"),
           provenance.calibrationSha256().orElse("none"));
       require(pack, "version of bora", ToolVersion.current(), provenance.toolVersion());
     }
-    return new ReusedPacks(List.copyOf(packs));
+    boolean inSequence = calibration.map(Calibration::roundsInSequence).orElse(false);
+    return new ReusedPacks(List.copyOf(packs), inSequence);
   }
 
   private static void require(PackReader pack, String what, String expected, String found)
@@ -60,10 +66,11 @@ final class ReusedPacks implements EncodedTensors {
   }
 
   @Override
-  public Optional<MemorySegment> find(TensorKey key, Encoding encoding) throws IOException {
+  public Optional<MemorySegment> find(TensorKey key, Map<TensorKey, Encoding> plan)
+      throws IOException {
     for (PackReader pack : packs) {
       PackEntry entry = pack.manifest().entries().get(key);
-      if (entry.encoding() == encoding) {
+      if (inSequence ? isRoundedAlike(pack, key, plan) : entry.encoding() == plan.get(key)) {
         MemorySegment bytes = pack.tensor(key).bytes();
         if (!Sha256.of(bytes).equals(entry.checksum().sha256())) {
           throw new CorruptFileException(
@@ -73,6 +80,16 @@ final class ReusedPacks implements EncodedTensors {
       }
     }
     return Optional.empty();
+  }
+
+  /** Whether nothing that a tensor depends on has another encoding. */
+  private static boolean isRoundedAlike(
+      PackReader pack, TensorKey key, Map<TensorKey, Encoding> plan) {
+    int order = SequentialRounding.order(pack.config(), key);
+    return plan.entrySet().stream()
+        .filter(other -> SequentialRounding.order(pack.config(), other.getKey()) <= order)
+        .allMatch(
+            other -> pack.manifest().entries().get(other.getKey()).encoding() == other.getValue());
   }
 
   /** The fingerprint samples; this compares all. */

@@ -1,9 +1,12 @@
 package bora.converter;
 
+import bora.converter.calibration.RoundedTensors;
+import bora.converter.calibration.SequentialRounding;
 import bora.formats.ProgressListener;
 import bora.formats.Sha256;
 import bora.formats.checkpoint.Checkpoint;
 import bora.formats.checkpoint.SourceTensor;
+import bora.formats.encoding.EncodedTensor;
 import bora.formats.encoding.Encoding;
 import bora.formats.model.TensorKey;
 import bora.formats.pack.PackWriter;
@@ -14,12 +17,14 @@ import bora.quantizer.TensorEncoder;
 import bora.quantizer.WeightSource;
 import bora.quantizer.calibration.Calibration;
 import java.io.IOException;
+import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -67,7 +72,14 @@ final class TensorConversion {
    * @param threads at least 1; fewer work where the heap is too small for that many
    */
   void run(Set<TensorKey> tensors, List<Path> hashed, int threads) throws IOException {
-    if (calibration.isPresent()) {
+    if (calibration.isPresent() && calibration.get().roundsInSequence()) {
+      Queue<Workers.Task<Object>> hashing = new ArrayDeque<>();
+      hashed.forEach(source -> hashing.add(_ -> hash(source)));
+      Workers.run(threads, Object::new, hashing);
+      for (ConversionOutput output : outputs) {
+        roundInSequence(output, tensors, threads);
+      }
+    } else if (calibration.isPresent()) {
       Workers.run(threads, FeedbackEncoder::new, feedbackTasks(calibration.get(), tensors, hashed));
     } else {
       Workers.run(workers(threads), TensorEncoder::new, tasks(tensors, hashed));
@@ -170,5 +182,34 @@ final class TensorConversion {
       }
       progress.advance(checkpoint.tensor(key).byteSize());
     }
+  }
+
+  private void roundInSequence(ConversionOutput output, Set<TensorKey> wanted, int threads)
+      throws IOException {
+    Set<TensorKey> missing = new HashSet<>();
+    for (TensorKey key : wanted) {
+      if (output.obtain(key, known)) {
+        progress.advance(checkpoint.tensor(key).byteSize());
+      } else {
+        missing.add(key);
+      }
+    }
+    RoundedTensors store =
+        new RoundedTensors() {
+          @Override
+          public boolean load(TensorKey key, MemorySegment bytes) throws IOException {
+            return output.writer().read(key, bytes);
+          }
+
+          @Override
+          public void accept(TensorKey key, EncodedTensor tensor) throws IOException {
+            if (missing.contains(key)) {
+              output.write(key, tensor.bytes());
+              progress.advance(checkpoint.tensor(key).byteSize());
+            }
+          }
+        };
+    SequentialRounding.run(
+        checkpoint, output.encodings(), calibration.orElseThrow(), missing, threads, store);
   }
 }

@@ -105,7 +105,10 @@ class ConversionTest {
           2,
           Conversion.Leftover.DISCARD,
           heard::addAndGet);
-      assertEquals(Conversion.workBytes(checkpoint), heard.get(), "the checkpoint is read once");
+      assertEquals(
+          Conversion.workBytes(checkpoint, Optional.empty(), 3),
+          heard.get(),
+          "the checkpoint is read once");
     }
     for (int i = 0; i < targets.size(); i++) {
       assertEquals(-1, Files.mismatch(alone.get(i), targets.get(i).out()));
@@ -244,7 +247,7 @@ class ConversionTest {
       QuantizationPlan plan =
           Planner.plan(checkpoint, QuantizationPolicy.named("q4"), ProgressListener.NONE);
       convert(checkpoint, plan, directory.resolve("x.bora"), 2, heard::addAndGet);
-      assertEquals(Conversion.workBytes(checkpoint), heard.get());
+      assertEquals(Conversion.workBytes(checkpoint, Optional.empty(), 1), heard.get());
     }
   }
 

@@ -119,6 +119,40 @@ public final class FeedbackFactor {
     }
   }
 
+  /**
+   * Solves {@code Y (H + lambda I) = C} for rows of C, in place; H without what its blocks leave
+   * out.
+   *
+   * @param rows of all columns, or of those from {@code first} on that are one block
+   */
+  void solve(double[][] rows, int first, int count) {
+    float[][] later = new float[count][];
+    for (int k = 0; k < count; k++) {
+      later[k] = new float[count - k - 1];
+      float[] earlier = coefficients[first + k];
+      for (int i = 0; i < k; i++) {
+        later[i][k - i - 1] = earlier[i];
+      }
+    }
+    for (double[] row : rows) {
+      for (int k = count - 1; k >= 0; k--) {
+        subtract(row, 0, coefficients[first + k], row[k], k);
+      }
+      for (int k = 0; k < count; k++) {
+        row[k] /= weights[first + k];
+      }
+      for (int k = 0; k < count; k++) {
+        subtract(row, k + 1, later[k], row[k], count - k - 1);
+      }
+    }
+  }
+
+  private static void subtract(double[] row, int at, float[] m, double factor, int length) {
+    for (int i = 0; i < length; i++) {
+      row[at + i] -= factor * m[i];
+    }
+  }
+
   /** The number of columns. */
   public int columns() {
     return weights.length;

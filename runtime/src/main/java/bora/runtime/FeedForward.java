@@ -185,7 +185,7 @@ final class FeedForward {
   /** Leaves the expert's outputs in the same rows of {@code sortedOutput}. */
   private void runExpert(ExpertWeights expert, float[] x, int firstRow, int rows) {
     int offset = firstRow * hiddenSize;
-    gatedProduct.compute(expert, x, offset, rows, gated);
+    gatedProduct.compute(expert.gate(), expert.up(), x, offset, rows, gated);
     product.compute(expert.down(), gated, 0, rows, sortedOutput, offset);
   }
 

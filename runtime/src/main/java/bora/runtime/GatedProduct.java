@@ -13,7 +13,8 @@ final class GatedProduct implements WorkerPool.RangeTask {
   private final WorkerPool pool;
   private final float[] up;
 
-  private ExpertWeights expert;
+  private EncodedTensor gate;
+  private EncodedTensor upMatrix;
   private float[] x;
   private int xOffset;
   private int tokens;
@@ -31,23 +32,32 @@ final class GatedProduct implements WorkerPool.RangeTask {
   /**
    * Computes the gated activations of some tokens.
    *
+   * @param gate w1
+   * @param upMatrix w3
    * @param x [tokens, hiddenSize] from {@code xOffset}
    * @param gated receives [tokens, intermediateSize]
    */
-  void compute(ExpertWeights expert, float[] x, int xOffset, int tokens, float[] gated) {
-    this.expert = expert;
+  void compute(
+      EncodedTensor gate,
+      EncodedTensor upMatrix,
+      float[] x,
+      int xOffset,
+      int tokens,
+      float[] gated) {
+    this.gate = gate;
+    this.upMatrix = upMatrix;
     this.x = x;
     this.xOffset = xOffset;
     this.tokens = tokens;
     this.gated = gated;
-    pool.forEachRange(MatrixProduct.blockCount(expert.gate()), this);
+    pool.forEachRange(MatrixProduct.blockCount(gate), this);
   }
 
   @Override
   public void run(int blockStart, int blockEnd) {
-    multiply(expert.gate(), blockStart, blockEnd, gated);
-    multiply(expert.up(), blockStart, blockEnd, up);
-    int rows = expert.gate().shape().rows();
+    multiply(gate, blockStart, blockEnd, gated);
+    multiply(upMatrix, blockStart, blockEnd, up);
+    int rows = gate.shape().rows();
     int rowStart = blockStart * MatrixProduct.ROWS_PER_BLOCK;
     int rowCount = Math.min(blockEnd * MatrixProduct.ROWS_PER_BLOCK, rows) - rowStart;
     for (int token = 0; token < tokens; token++) {

@@ -50,6 +50,98 @@ public final class GramProduct {
     }
   }
 
+  /**
+   * Adds the weighted products of two activations of the same rows: {@code sums[i][j] += sum over r
+   * of weight[r]^2 left[r][i] right[r][j]}.
+   *
+   * @param left row r's first column at {@code leftOffset + r * leftStride}; as many columns as
+   *     {@code sums} has rows
+   * @param right likewise; as many columns as a row of {@code sums}
+   */
+  public void addCross(
+      float[] left,
+      int leftOffset,
+      int leftStride,
+      float[] right,
+      int rightOffset,
+      int rightStride,
+      int rows,
+      float[] weights,
+      double[][] sums) {
+    for (int start = 0; start < rows; start += CHUNK_ROWS) {
+      int count = Math.min(CHUNK_ROWS, rows - start);
+      int l = leftOffset + start * leftStride;
+      int r = rightOffset + start * rightStride;
+      addCrossChunk(left, l, leftStride, right, r, rightStride, count, weights, start, sums);
+    }
+  }
+
+  private void addCrossChunk(
+      float[] left,
+      int leftOffset,
+      int leftStride,
+      float[] right,
+      int rightOffset,
+      int rightStride,
+      int rows,
+      float[] weights,
+      int weightsOffset,
+      double[][] sums) {
+    int columns = sums[0].length;
+    float[] transposedLeft = new float[Math.multiplyExact(sums.length, rows)];
+    for (int row = 0; row < rows; row++) {
+      float weight = weights[weightsOffset + row];
+      for (int i = 0; i < sums.length; i++) {
+        transposedLeft[i * rows + row] = weight * left[leftOffset + row * leftStride + i];
+      }
+    }
+    TensorShape shape = TensorShape.matrix(columns, rows);
+    float[] transposed = new float[Math.multiplyExact(columns, rows)];
+    try (Arena arena = Arena.ofShared()) {
+      MemorySegment bytes =
+          arena.allocate(Encoding.F32.encodedBytes(shape), Encoding.ALIGNMENT_BYTES);
+      transpose(
+          right,
+          rightOffset,
+          rightStride,
+          rows,
+          weights,
+          weightsOffset,
+          0,
+          columns,
+          transposed,
+          bytes);
+      EncodedTensor matrix = new EncodedTensor(Encoding.F32, shape, bytes);
+      int panels = matrix.encoding().panelCount(columns);
+      pool.forEachRange(
+          Math.ceilDiv(sums.length, BLOCK_COLUMNS),
+          (first, end) -> {
+            float[] products = new float[Math.multiplyExact(BLOCK_COLUMNS, columns)];
+            for (int block = first; block < end; block++) {
+              int start = block * BLOCK_COLUMNS;
+              int count = Math.min(BLOCK_COLUMNS, sums.length - start);
+              kernels.multiply(
+                  matrix,
+                  transposedLeft,
+                  start * rows,
+                  rows,
+                  count,
+                  products,
+                  0,
+                  columns,
+                  0,
+                  panels);
+              for (int i = 0; i < count; i++) {
+                double[] sum = sums[start + i];
+                for (int j = 0; j < columns; j++) {
+                  sum[j] += products[i * columns + j];
+                }
+              }
+            }
+          });
+    }
+  }
+
   private void addChunk(
       float[] x,
       int offset,

@@ -50,6 +50,33 @@ class GramProductTest {
     }
   }
 
+  @ParameterizedTest
+  @CsvSource({"1, 4, 1", "7, 3, 5", "130, 40, 300"})
+  void addsWeightedProductsOfTwoActivations(int leftColumns, int rightColumns, int rows) {
+    float[] left = random(2 + rows * (leftColumns + 1));
+    float[] right = random(4 + rows * (rightColumns + 3));
+    float[] weights = random(rows);
+    double[][] sums = new double[leftColumns][rightColumns];
+    try (WorkerPool pool = new WorkerPool(2)) {
+      GramProduct product = new GramProduct(Kernels.preferred(), pool);
+      product.addCross(left, 2, leftColumns + 1, right, 4, rightColumns + 3, rows, weights, sums);
+    }
+    for (int i = 0; i < leftColumns; i += 1 + leftColumns / 9) {
+      for (int j = 0; j < rightColumns; j += 1 + rightColumns / 7) {
+        double expected = 0;
+        double magnitude = 0;
+        for (int row = 0; row < rows; row++) {
+          double weight = weights[row];
+          float l = left[2 + row * (leftColumns + 1) + i];
+          float r = right[4 + row * (rightColumns + 3) + j];
+          expected += weight * weight * l * r;
+          magnitude += Math.abs(weight * weight * l * r);
+        }
+        assertEquals(expected, sums[i][j], 1e-5 * magnitude, i + ", " + j);
+      }
+    }
+  }
+
   @Test
   void doesNotDependOnThreads() {
     float[] x = random(3 + 300 * 205);

@@ -1,7 +1,6 @@
 package bora.converter.calibration;
 
 import bora.converter.Conversion;
-import bora.converter.Workers;
 import bora.formats.ProgressListener;
 import bora.formats.checkpoint.Checkpoint;
 import bora.formats.encoding.Encoding;
@@ -14,10 +13,8 @@ import bora.formats.pack.Provenance;
 import bora.quantizer.Budget;
 import bora.quantizer.BudgetAllocation;
 import bora.quantizer.BudgetAllocation.Choice;
-import bora.quantizer.FeedbackEncoder;
 import bora.quantizer.FeedbackFactor;
 import bora.quantizer.FoldedModel;
-import bora.quantizer.LossEstimate;
 import bora.quantizer.PlannedTensor;
 import bora.quantizer.Profile;
 import bora.quantizer.QuantizationPlan;
@@ -27,17 +24,14 @@ import bora.quantizer.calibration.Calibration;
 import bora.quantizer.calibration.ExpertCoverage;
 import bora.quantizer.calibration.MomentsSource;
 import java.io.IOException;
-import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
-import java.util.Queue;
 import java.util.SequencedMap;
 import java.util.TreeMap;
-import java.util.concurrent.ConcurrentHashMap;
 
 /**
  * Plans by budget: what each encoding loses on each tensor, times what that costs the predictions,
@@ -134,28 +128,24 @@ public final class BudgetPlanner {
 
   private SequencedMap<TensorKey, List<Choice>> choices(int threads, ProgressListener tensors)
       throws IOException {
-    Map<TensorKey, Map<Encoding, Double>> losses = new ConcurrentHashMap<>();
-    Queue<Workers.Task<FeedbackEncoder>> tasks = new ArrayDeque<>();
-    for (List<TensorKey> sharing : Conversion.keysByReader(config)) {
-      tasks.add(
-          encoder -> {
-            for (TensorKey key : sharing) {
-              if (!key.role().isExact()) {
-                WeightSource source = model.weights(key);
-                FeedbackFactor factor = factor(key);
-                losses.put(key, LossEstimate.of(source, factor, profile.encodings(), encoder));
-              }
-              tensors.advance(1);
-            }
-          });
-    }
-    Workers.run(threads, FeedbackEncoder::new, tasks);
+    SequencedMap<TensorKey, Map<Encoding, Double>> losses = losses(threads, tensors);
     SequencedMap<TensorKey, List<Choice>> choices = new LinkedHashMap<>();
     for (Map.Entry<TensorKey, TensorShape> tensor : config.tensors().entrySet()) {
       TensorKey key = tensor.getKey();
       choices.put(key, choices(key, tensor.getValue(), losses.getOrDefault(key, Map.of())));
     }
     return choices;
+  }
+
+  /** As the calibration has them, else measured now. */
+  private SequencedMap<TensorKey, Map<Encoding, Double>> losses(
+      int threads, ProgressListener tensors) throws IOException {
+    if (sensitivities.isPresent() && !calibration.orElseThrow().losses().isEmpty()) {
+      tensors.advance(config.tensors().size());
+      return calibration.orElseThrow().losses();
+    }
+    return EncodingLosses.measure(
+        config, model, this::factor, profile.encodings(), threads, tensors);
   }
 
   private FeedbackFactor factor(TensorKey key) throws IOException {
@@ -171,8 +161,11 @@ public final class BudgetPlanner {
     List<Choice> choices = new ArrayList<>();
     choices.add(new Choice(exact, exact.encodedBytes(shape), 0));
     losses.forEach(
-        (encoding, loss) ->
-            choices.add(new Choice(encoding, encoding.encodedBytes(shape), perLoss * loss)));
+        (encoding, loss) -> {
+          if (profile.encodings().contains(encoding)) {
+            choices.add(new Choice(encoding, encoding.encodedBytes(shape), perLoss * loss));
+          }
+        });
     return choices;
   }
 

@@ -3,14 +3,17 @@ package bora.converter.calibration;
 import bora.formats.CorruptFileException;
 import bora.formats.ProgressListener;
 import bora.formats.checkpoint.Checkpoint;
+import bora.formats.encoding.Encoding;
 import bora.formats.model.ModelConfig;
 import bora.formats.model.TensorKey;
 import bora.formats.model.TensorRole;
 import bora.quantizer.FoldedModel;
+import bora.quantizer.Profile;
 import bora.quantizer.WeightSource;
 import bora.quantizer.calibration.CalibrationSource;
 import bora.quantizer.calibration.CalibrationWriter;
 import bora.quantizer.calibration.ExpertCoverage;
+import bora.quantizer.calibration.GroupSensitivity;
 import bora.quantizer.calibration.MomentsSource;
 import bora.runtime.ForwardObserver;
 import bora.runtime.KernelChoice;
@@ -21,6 +24,7 @@ import java.io.UncheckedIOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.function.Function;
 
 /**
@@ -31,19 +35,26 @@ import java.util.function.Function;
  */
 public final class CalibrationRun {
   private final ModelConfig config;
+  private final Function<TensorKey, WeightSource> own;
   private final FoldedModel model;
   private final List<int[]> windows;
+  private final boolean inSequence;
   private final int threads;
   private final ProgressListener layers;
   private final float[][] hidden;
   private final List<ExpertCoverage> coverage = new ArrayList<>();
 
   private CalibrationRun(
-      Checkpoint checkpoint, List<int[]> windows, int threads, ProgressListener layers) {
+      Checkpoint checkpoint,
+      List<int[]> windows,
+      boolean inSequence,
+      int threads,
+      ProgressListener layers) {
     this.config = checkpoint.config();
-    Function<TensorKey, WeightSource> own = key -> WeightSource.of(checkpoint.tensor(key));
+    own = key -> WeightSource.of(checkpoint.tensor(key));
     model = new FoldedModel(config, own, MomentsSource.NONE);
     this.windows = windows;
+    this.inSequence = inSequence;
     this.threads = threads;
     this.layers = layers;
     hidden = new float[windows.size()][];
@@ -54,7 +65,10 @@ public final class CalibrationRun {
    *
    * @param source what it is made from; says the number of windows
    * @param windows of tokens of the vocabulary, equally long
-   * @param layers hears of every layer that is done, and of the output as one more
+   * @param inSequence whether the calibration keeps the windows, to round matrices one after the
+   *     other
+   * @param layers hears of every layer that is done, and of the output and of the losses as two
+   *     more
    * @return how much of the text each expert saw
    * @throws CorruptFileException when the checkpoint is damaged or computes no finite numbers
    */
@@ -62,11 +76,12 @@ public final class CalibrationRun {
       Checkpoint checkpoint,
       CalibrationSource source,
       List<int[]> windows,
+      boolean inSequence,
       Path out,
       int threads,
       ProgressListener layers)
       throws IOException {
-    CalibrationRun run = new CalibrationRun(checkpoint, windows, threads, layers);
+    CalibrationRun run = new CalibrationRun(checkpoint, windows, inSequence, threads, layers);
     try (CalibrationWriter writer = CalibrationWriter.create(out)) {
       run.run(source, writer);
     } catch (ArithmeticException e) {
@@ -93,7 +108,10 @@ public final class CalibrationRun {
       }
       finish(pass, writer, sensitivity);
       layers.advance(1);
-      writer.finish(source, coverage, sensitivity.results());
+      List<GroupSensitivity> groups = sensitivity.results();
+      Map<TensorKey, Map<Encoding, Double>> losses = groups.isEmpty() ? Map.of() : losses(writer);
+      layers.advance(1);
+      writer.finish(source, inSequence ? windows : List.of(), coverage, groups, losses);
     }
   }
 
@@ -103,6 +121,12 @@ public final class CalibrationRun {
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }
+  }
+
+  private Map<TensorKey, Map<Encoding, Double>> losses(MomentsSource moments) throws IOException {
+    FoldedModel known = new FoldedModel(config, own, moments);
+    return EncodingLosses.measure(
+        config, known, known::factor, Profile.BEST.encodings(), threads, ProgressListener.NONE);
   }
 
   private void embed() throws IOException {

@@ -4,6 +4,7 @@ import bora.converter.Workers;
 import bora.formats.encoding.EncodedTensor;
 import bora.formats.encoding.Encoding;
 import bora.formats.model.TensorKey;
+import bora.formats.model.TensorShape;
 import bora.quantizer.FeedbackEncoder;
 import bora.quantizer.FeedbackFactor;
 import bora.quantizer.WeightSource;
@@ -23,6 +24,14 @@ final class NativeTensors implements AutoCloseable {
   private final Arena arena = Arena.ofShared();
   private final Map<TensorKey, EncodedTensor> tensors = new HashMap<>();
   private final Map<TensorKey, Double> losses = new ConcurrentHashMap<>();
+
+  /** Room for a tensor's bytes, which the caller fills. */
+  EncodedTensor allocate(TensorKey key, Encoding encoding, TensorShape shape) {
+    MemorySegment bytes = arena.allocate(encoding.encodedBytes(shape), Encoding.ALIGNMENT_BYTES);
+    EncodedTensor tensor = new EncodedTensor(encoding, shape, bytes);
+    tensors.put(key, tensor);
+    return tensor;
+  }
 
   /** Encodes tensors as they are. */
   static NativeTensors exact(
@@ -53,9 +62,7 @@ final class NativeTensors implements AutoCloseable {
       for (TensorKey key : keys) {
         WeightSource source = weights.apply(key);
         Encoding encoding = encodings.apply(key);
-        MemorySegment bytes =
-            made.arena.allocate(encoding.encodedBytes(source.shape()), Encoding.ALIGNMENT_BYTES);
-        made.tensors.put(key, new EncodedTensor(encoding, source.shape(), bytes));
+        MemorySegment bytes = made.allocate(key, encoding, source.shape()).bytes();
         tasks.add(
             encoder -> {
               long[] end = {0};

@@ -78,6 +78,15 @@ final class CalibrateCommand implements Callable<Integer> {
   private long minTokens;
 
   @Option(
+      names = "--rounding",
+      paramLabel = "sequence|apart",
+      defaultValue = "sequence",
+      description =
+          "how `convert` will round: in sequence, for which the calibration keeps its tokens, or"
+              + " every tensor apart, coarser and faster; default: ${DEFAULT-VALUE}")
+  private String rounding;
+
+  @Option(
       names = {"-o", "--output"},
       paramLabel = "CALIBRATION",
       required = true,
@@ -97,6 +106,10 @@ final class CalibrateCommand implements Callable<Integer> {
             + windowTokens
             + " and "
             + sensitivityWindows);
+    Usage.require(
+        spec,
+        List.of("sequence", "apart").contains(rounding),
+        "--rounding: expected sequence or apart, found " + rounding);
     PrintWriter err = spec.commandLine().getErr();
     try (Checkpoint checkpoint = CheckpointArgument.open(directory, spec.commandLine().getErr())) {
       List<int[]> cut = windows(checkpoint);
@@ -108,10 +121,17 @@ final class CalibrateCommand implements Callable<Integer> {
               windowTokens,
               Math.min(sensitivityWindows, cut.size()),
               "float32");
-      int layers = checkpoint.config().layerCount() + 1;
+      int layers = checkpoint.config().layerCount() + 2;
       try (Progress progress = Progress.of(err, "calibrating", layers, "layers")) {
         List<ExpertCoverage> coverage =
-            CalibrationRun.run(checkpoint, source, cut, output, threads.count(spec), progress);
+            CalibrationRun.run(
+                checkpoint,
+                source,
+                cut,
+                rounding.equals("sequence"),
+                output,
+                threads.count(spec),
+                progress);
         report(coverage, err);
         requireCoverage(coverage);
       }

@@ -129,8 +129,8 @@ final class ConvertCommand implements Callable<Integer> {
       PrintWriter err)
       throws IOException {
     List<PackReader> donors = new ArrayList<>();
-    try (Progress progress =
-        Progress.ofBytes(err, "converting", Conversion.workBytes(checkpoint))) {
+    long work = Conversion.workBytes(checkpoint, calibration, targets.size());
+    try (Progress progress = Progress.ofBytes(err, "converting", work)) {
       for (Path pack : reused) {
         donors.add(PackReader.open(pack));
       }

@@ -53,7 +53,8 @@ final class JoinCommand implements Callable<Integer> {
       Optional<Calibration> known = Optional.ofNullable(calibration);
       QuantizationPlan plan = plans.plan(checkpoint, known, threads.count(spec), err);
       Conversion.Target target = new Conversion.Target(plan, output);
-      try (Progress progress = Progress.ofBytes(err, "joining", Conversion.workBytes(checkpoint))) {
+      long work = Conversion.workBytes(checkpoint, known, 1);
+      try (Progress progress = Progress.ofBytes(err, "joining", work)) {
         Conversion.join(checkpoint, target, known, threads.count(spec), progress);
       }
       err.println(

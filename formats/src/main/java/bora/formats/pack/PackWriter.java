@@ -1,10 +1,12 @@
 package bora.formats.pack;
 
+import bora.formats.CorruptFileException;
 import bora.formats.PartialFile;
 import bora.formats.Sha256;
 import bora.formats.encoding.Encoding;
 import bora.formats.model.TensorKey;
 import java.io.IOException;
+import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -22,6 +24,7 @@ import java.util.concurrent.ConcurrentHashMap;
  * <p>A writer with a journal lets a later one continue what it wrote before it was killed.
  */
 public final class PackWriter implements AutoCloseable {
+  private static final int READ_BYTES = 1 << 20;
   private static final String JOURNAL_SUFFIX = ".journal";
 
   private final PackLayout layout;
@@ -203,6 +206,26 @@ public final class PackWriter implements AutoCloseable {
       return false;
     }
     tensorSums.put(key, recorded.get());
+    return true;
+  }
+
+  /**
+   * Reads back a tensor that was written or recovered.
+   *
+   * @param bytes receives it, as many as it has
+   * @return whether there is one
+   */
+  public boolean read(TensorKey key, MemorySegment bytes) throws IOException {
+    if (!tensorSums.containsKey(key)) {
+      return false;
+    }
+    ByteRange range = inFile(layout.tensors().get(key));
+    for (long done = 0; done < range.lengthBytes(); done += READ_BYTES) {
+      long length = Math.min(READ_BYTES, range.lengthBytes() - done);
+      if (!file.readAt(range.offsetBytes() + done, bytes.asSlice(done, length).asByteBuffer())) {
+        throw new CorruptFileException(partial(), "shorter than was written");
+      }
+    }
     return true;
   }
 

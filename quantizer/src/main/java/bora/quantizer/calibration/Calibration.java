@@ -5,6 +5,7 @@ import bora.formats.MappedFile;
 import bora.formats.MismatchedArtifactException;
 import bora.formats.Sha256;
 import bora.formats.UnsupportedVersionException;
+import bora.formats.encoding.Encoding;
 import bora.formats.json.JsonFields;
 import bora.formats.json.StrictJson;
 import bora.formats.model.ModelConfig;
@@ -25,8 +26,10 @@ public final class Calibration implements MomentsSource, AutoCloseable {
   private final MappedFile file;
   private final String sha256;
   private final CalibrationSource source;
+  private final List<int[]> windows;
   private final List<ExpertCoverage> coverage;
   private final List<GroupSensitivity> sensitivities;
+  private final SequencedMap<TensorKey, Map<Encoding, Double>> losses;
   private final SequencedMap<TensorKey, MomentsEntry> moments;
 
   private Calibration(MappedFile file) throws IOException {
@@ -45,8 +48,10 @@ public final class Calibration implements MomentsSource, AutoCloseable {
               + version);
     }
     source = CalibrationJson.source(root);
+    windows = List.copyOf(CalibrationJson.windows(root, source));
     coverage = List.copyOf(CalibrationJson.coverage(root));
     sensitivities = List.copyOf(CalibrationJson.sensitivities(root));
+    losses = CalibrationJson.losses(root);
     long endBytes = file.bytes().byteSize() - CalibrationFormat.FOOTER_BYTES - manifest.length;
     moments = CalibrationJson.moments(root, endBytes);
     root.refuseOthers();
@@ -84,6 +89,14 @@ public final class Calibration implements MomentsSource, AutoCloseable {
               + "; calibrate this one");
     }
     Map<TensorKey, TensorShape> shapes = config.tensors();
+    for (int[] window : windows) {
+      for (int token : window) {
+        if (token < 0 || token >= config.vocabSize()) {
+          throw new CorruptFileException(
+              file.path(), "tokens: expected ids below " + config.vocabSize() + ", found " + token);
+        }
+      }
+    }
     for (MomentsEntry entry : moments.values()) {
       TensorShape shape = shapes.get(entry.reader());
       if (shape == null || shape.columns() != entry.columns()) {
@@ -108,6 +121,16 @@ public final class Calibration implements MomentsSource, AutoCloseable {
     return sha256;
   }
 
+  /** The tokens that the model ran over; none where tensors are to be rounded apart. */
+  public List<int[]> windows() {
+    return windows;
+  }
+
+  /** Whether matrices are rounded one after the other, each for what those before it did. */
+  public boolean roundsInSequence() {
+    return !windows.isEmpty();
+  }
+
   /** Every expert's, layer by layer; of a dense model too. */
   public List<ExpertCoverage> coverage() {
     return coverage;
@@ -115,6 +138,11 @@ public final class Calibration implements MomentsSource, AutoCloseable {
 
   public List<GroupSensitivity> sensitivities() {
     return sensitivities;
+  }
+
+  /** What each encoding loses on each tensor; empty where it was not measured. */
+  public SequencedMap<TensorKey, Map<Encoding, Double>> losses() {
+    return losses;
   }
 
   @Override

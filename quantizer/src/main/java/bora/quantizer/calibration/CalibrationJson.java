@@ -1,27 +1,33 @@
 package bora.quantizer.calibration;
 
 import bora.formats.CorruptFileException;
+import bora.formats.encoding.Encoding;
 import bora.formats.json.JsonFields;
 import bora.formats.json.ModelConfigJson;
 import bora.formats.json.StrictJson;
 import bora.formats.model.TensorKey;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.ArrayList;
+import java.util.EnumMap;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.SequencedMap;
+import java.util.stream.IntStream;
 
 /** The manifest of a calibration file. */
 final class CalibrationJson {
-  static final int VERSION = 1;
+  static final int VERSION = 2;
 
   private CalibrationJson() {}
 
   static byte[] write(
       CalibrationSource source,
+      List<int[]> windows,
       List<MomentsEntry> moments,
       List<ExpertCoverage> coverage,
-      List<GroupSensitivity> sensitivities) {
+      List<GroupSensitivity> sensitivities,
+      Map<TensorKey, Map<Encoding, Double>> encodingLosses) {
     ObjectNode root = StrictJson.newObject();
     root.put("version", VERSION);
     root.put("checkpoint", source.checkpoint());
@@ -30,6 +36,10 @@ final class CalibrationJson {
     root.put("windowTokens", source.windowTokens());
     root.put("sensitivityWindows", source.sensitivityWindows());
     root.put("kernels", source.kernels());
+    if (!windows.isEmpty()) {
+      var tokens = root.putArray("tokens");
+      windows.forEach(window -> IntStream.of(window).forEach(tokens::add));
+    }
     var experts = root.putArray("experts");
     for (ExpertCoverage expert : coverage) {
       experts
@@ -53,6 +63,15 @@ final class CalibrationJson {
                 tensor.put("loss", loss);
               });
     }
+    if (!encodingLosses.isEmpty()) {
+      var tensors = root.putArray("encodingLosses");
+      encodingLosses.forEach(
+          (key, ofEncoding) -> {
+            ObjectNode tensor = tensors.addObject();
+            ModelConfigJson.putKey(tensor, key);
+            ofEncoding.forEach((encoding, loss) -> tensor.put(encoding.jsonName(), loss));
+          });
+    }
     var entries = root.putArray("moments");
     for (MomentsEntry entry : moments) {
       ObjectNode node = entries.addObject();
@@ -74,6 +93,24 @@ final class CalibrationJson {
         root.smallInteger("windowTokens"),
         root.smallInteger("sensitivityWindows"),
         root.text("kernels"));
+  }
+
+  /** Version 1 had no tokens; later ones may leave them out. */
+  static List<int[]> windows(JsonFields root, CalibrationSource source)
+      throws CorruptFileException {
+    List<Integer> tokens = root.has("tokens") ? root.smallIntegers("tokens") : List.of();
+    long expected = (long) source.windows() * source.windowTokens();
+    if (source.windowTokens() < 1 || (!tokens.isEmpty() && tokens.size() != expected)) {
+      throw root.wrong("tokens", "those of all windows, " + expected, tokens.size());
+    }
+    List<int[]> windows = new ArrayList<>();
+    for (int first = 0; first < tokens.size(); first += source.windowTokens()) {
+      windows.add(
+          tokens.subList(first, first + source.windowTokens()).stream()
+              .mapToInt(Integer::intValue)
+              .toArray());
+    }
+    return windows;
   }
 
   static List<ExpertCoverage> coverage(JsonFields root) throws CorruptFileException {
@@ -102,6 +139,25 @@ final class CalibrationJson {
       node.refuseOthers();
     }
     return groups;
+  }
+
+  static SequencedMap<TensorKey, Map<Encoding, Double>> losses(JsonFields root)
+      throws CorruptFileException {
+    SequencedMap<TensorKey, Map<Encoding, Double>> losses = new LinkedHashMap<>();
+    if (root.has("encodingLosses")) {
+      for (JsonFields tensor : root.objects("encodingLosses")) {
+        Map<Encoding, Double> ofEncoding = new EnumMap<>(Encoding.class);
+        TensorKey key = ModelConfigJson.readKey(tensor);
+        for (Encoding encoding : Encoding.values()) {
+          if (tensor.has(encoding.jsonName())) {
+            ofEncoding.put(encoding, finite(tensor, encoding.jsonName()));
+          }
+        }
+        tensor.refuseOthers();
+        losses.put(key, ofEncoding);
+      }
+    }
+    return losses;
   }
 
   private static double finite(JsonFields node, String key) throws CorruptFileException {

@@ -3,6 +3,7 @@ package bora.quantizer.calibration;
 import bora.formats.CorruptFileException;
 import bora.formats.OnShutdown;
 import bora.formats.PartialFile;
+import bora.formats.encoding.Encoding;
 import bora.formats.encoding.LittleEndian;
 import bora.formats.model.TensorKey;
 import java.io.IOException;
@@ -12,6 +13,7 @@ import java.nio.ByteBuffer;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.SequencedMap;
 import java.util.zip.CRC32C;
@@ -101,12 +103,22 @@ public final class CalibrationWriter implements MomentsSource, AutoCloseable {
     return Optional.of(entry.read(file.path(), MemorySegment.ofBuffer(bytes.flip())));
   }
 
-  /** Writes the manifest, syncs and renames. */
+  /**
+   * Writes the manifest, syncs and renames.
+   *
+   * @param windows of tokens, for rounding in sequence; none for rounding tensors apart
+   * @param losses of each tensor in encodings; none where nothing can be planned by them
+   */
   public void finish(
-      CalibrationSource source, List<ExpertCoverage> coverage, List<GroupSensitivity> sensitivities)
+      CalibrationSource source,
+      List<int[]> windows,
+      List<ExpertCoverage> coverage,
+      List<GroupSensitivity> sensitivities,
+      Map<TensorKey, Map<Encoding, Double>> losses)
       throws IOException {
     byte[] manifest =
-        CalibrationJson.write(source, List.copyOf(entries.values()), coverage, sensitivities);
+        CalibrationJson.write(
+            source, windows, List.copyOf(entries.values()), coverage, sensitivities, losses);
     long offsetBytes = endBytes;
     append(ByteBuffer.wrap(manifest));
     append(ByteBuffer.wrap(CalibrationFormat.footer(offsetBytes, manifest)));

@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import bora.formats.CorruptFileException;
 import bora.formats.MismatchedArtifactException;
+import bora.formats.encoding.Encoding;
 import bora.formats.model.Architecture;
 import bora.formats.model.ModelConfig;
 import bora.formats.model.TensorKey;
@@ -18,8 +19,10 @@ import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.OptionalInt;
 import java.util.SequencedMap;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -47,6 +50,11 @@ class CalibrationTest {
   private static final CalibrationSource SOURCE =
       new CalibrationSource("ab".repeat(32), "cd".repeat(32), 3, 16, 1, "float32");
 
+  private static final List<int[]> WINDOWS =
+      IntStream.range(0, 3)
+          .mapToObj(window -> IntStream.range(0, 16).map(i -> (window + i) % 2).toArray())
+          .toList();
+
   @TempDir private Path directory;
 
   private static SecondMoments moments(double value) {
@@ -68,8 +76,10 @@ class CalibrationTest {
           moments(1).diagonal(), writer.moments(QUERY).orElseThrow().diagonal(), "read back");
       writer.finish(
           SOURCE,
+          WINDOWS,
           List.of(new ExpertCoverage(0, 0, 45, 45.0)),
-          List.of(new GroupSensitivity("layer 0 q", 0.125, losses)));
+          List.of(new GroupSensitivity("layer 0 q", 0.125, losses)),
+          Map.of(QUERY, Map.of(Encoding.T3, 0.5, Encoding.Q4, 0.25)));
     }
     return file;
   }
@@ -78,9 +88,12 @@ class CalibrationTest {
   void givesBackWhatWasWritten() throws IOException {
     try (Calibration read = Calibration.open(write(), CONFIG, SOURCE.checkpoint())) {
       assertEquals(SOURCE, read.source());
+      assertEquals(3, read.windows().size());
+      assertArrayEquals(WINDOWS.get(1), read.windows().get(1));
       assertEquals(45, read.coverage().getFirst().tokens());
       assertEquals(0.125, read.sensitivities().getFirst().divergence());
       assertEquals(2.5, read.sensitivities().getFirst().losses().get(QUERY));
+      assertEquals(Map.of(Encoding.T3, 0.5, Encoding.Q4, 0.25), read.losses().get(QUERY));
       SecondMoments seen = read.moments(QUERY).orElseThrow();
       assertEquals(45, seen.rows());
       assertArrayEquals(new double[] {1, 2, 3, 4}, seen.diagonal());

@@ -1,0 +1,24 @@
+package bora.converter.calibration;
+
+import bora.formats.encoding.EncodedTensor;
+import bora.formats.model.TensorKey;
+import java.io.IOException;
+import java.lang.foreign.MemorySegment;
+
+/** Where tensors go that are rounded in sequence, and where those are that were rounded before. */
+public interface RoundedTensors {
+  /**
+   * Reads a tensor that an earlier run of the same rounding made.
+   *
+   * @param bytes receives it; as long as its encoding wants it
+   * @return whether there is one
+   */
+  boolean load(TensorKey key, MemorySegment bytes) throws IOException;
+
+  /**
+   * Takes a tensor that was rounded now, once.
+   *
+   * @param tensor valid during the call
+   */
+  void accept(TensorKey key, EncodedTensor tensor) throws IOException;
+}

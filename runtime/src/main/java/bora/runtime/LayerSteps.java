@@ -1,0 +1,125 @@
+package bora.runtime;
+
+import bora.formats.encoding.EncodedTensor;
+import bora.formats.model.ModelConfig;
+import bora.runtime.kernel.Kernels;
+import bora.runtime.kernel.WorkerPool;
+
+/**
+ * The steps of a layer one by one, for those who decide between two steps which weights the next
+ * one computes with. Sequences begin at position 0, [tokens, width] each. The arithmetic is that of
+ * {@link LayerPass}, bit for bit. For one thread at a time.
+ */
+public final class LayerSteps implements AutoCloseable {
+  private final ModelConfig config;
+  private final Kernels kernels;
+  private final WorkerPool pool;
+  private final GramProduct gramProduct;
+  private final KvCache cache;
+  private final RotaryEmbedding rotary;
+  private final Attention attention;
+  private final MatrixProduct product;
+  private final GatedProduct gatedProduct;
+  private final ExpertRouter router;
+  private final float[] queries;
+  private final float[] keys;
+  private final float[] values;
+  private final float[] routerLogits;
+
+  /**
+   * @param maxTokens the most tokens of a sequence
+   */
+  public LayerSteps(ModelConfig config, int maxTokens, RuntimeOptions options) {
+    this.config = config;
+    kernels = Model.kernels(options);
+    pool = new WorkerPool(options.threads());
+    gramProduct = new GramProduct(kernels, pool);
+    cache = new KvCache(config, KvCacheType.F32, 1, maxTokens, maxTokens);
+    rotary = new RotaryEmbedding(kernels, config.headDim(), config.ropeTheta(), maxTokens);
+    attention = new Attention(kernels, pool, config, cache);
+    product = new MatrixProduct(kernels, pool);
+    gatedProduct = new GatedProduct(kernels, pool, config.intermediateSize(), maxTokens);
+    router = new ExpertRouter(config.expertCount(), config.expertsPerToken());
+    queries = new float[Math.multiplyExact(maxTokens, config.queryWidth())];
+    keys = new float[Math.multiplyExact(maxTokens, config.kvWidth())];
+    values = new float[keys.length];
+    routerLogits = new float[Math.multiplyExact(maxTokens, config.expertCount())];
+  }
+
+  /** Adds second moments on the threads of these steps. */
+  public GramProduct gramProduct() {
+    return gramProduct;
+  }
+
+  /** The RMS norm of each row. */
+  public void normalize(EncodedTensor norm, float[] x, int rows, float[] normalized) {
+    int width = config.hiddenSize();
+    float[] weight = new float[width];
+    norm.decodeRow(0, weight, 0);
+    pool.forEachRange(
+        rows,
+        (start, end) -> {
+          for (int row = start; row < end; row++) {
+            int offset = row * width;
+            float epsilon = (float) config.rmsNormEps();
+            kernels.rmsNorm(x, offset, weight, epsilon, normalized, offset, width);
+          }
+        });
+  }
+
+  /** What o reads: the attention of a whole sequence, from its normalized hidden states. */
+  public void attend(
+      EncodedTensor query,
+      EncodedTensor key,
+      EncodedTensor value,
+      float[] normalized,
+      int tokens,
+      float[] attended) {
+    rotary.setPositions(0, tokens);
+    product.compute(query, normalized, 0, tokens, queries, 0);
+    product.compute(key, normalized, 0, tokens, keys, 0);
+    product.compute(value, normalized, 0, tokens, values, 0);
+    rotary.rotate(queries, config.headCount(), tokens);
+    rotary.rotate(keys, config.kvHeadCount(), tokens);
+    cache.put(0, 0, tokens, keys, values);
+    attention.compute(0, 0, tokens, queries, attended);
+  }
+
+  /** The product of a matrix and each row. */
+  public void multiply(EncodedTensor matrix, float[] x, int rows, float[] y) {
+    product.compute(matrix, x, 0, rows, y, 0);
+  }
+
+  /** What w2 reads: the gated activations of some rows. */
+  public void gate(EncodedTensor w1, EncodedTensor w3, float[] x, int rows, float[] gated) {
+    gatedProduct.compute(w1, w3, x, 0, rows, gated);
+  }
+
+  /**
+   * Chooses experts by the router, for a mixture of experts.
+   *
+   * @param experts receives [tokens, expertsPerToken]
+   * @param weights receives their weights
+   */
+  public void route(
+      EncodedTensor routerMatrix, float[] normalized, int tokens, int[] experts, float[] weights) {
+    product.compute(routerMatrix, normalized, 0, tokens, routerLogits, 0);
+    for (int token = 0; token < tokens; token++) {
+      int logits = token * config.expertCount();
+      int offset = token * config.expertsPerToken();
+      router.choose(routerLogits, logits, experts, offset);
+      router.weigh(routerLogits, logits, experts, weights, offset);
+    }
+  }
+
+  /** Adds {@code scale * x} to y. */
+  public void addScaled(float scale, float[] x, int xOffset, float[] y, int yOffset, int length) {
+    kernels.addScaled(scale, x, xOffset, y, yOffset, length);
+  }
+
+  /** Ends the threads. */
+  @Override
+  public void close() {
+    pool.close();
+  }
+}
