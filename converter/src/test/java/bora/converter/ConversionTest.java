@@ -35,7 +35,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 class ConversionTest {
   @TempDir private Path directory;
 
-  private static Path example(String name) {
+  static Path example(String name) {
     Path root = Path.of("").toAbsolutePath();
     while (!Files.isDirectory(root.resolve("examples"))) {
       root = root.getParent();
