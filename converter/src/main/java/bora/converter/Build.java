@@ -10,6 +10,7 @@ import bora.runtime.RuntimeOptions;
 import bora.runtime.Sampling;
 import bora.runtime.Session;
 import bora.runtime.TokenSampler;
+import bora.verifier.Candidate;
 import bora.verifier.ComputedReference;
 import bora.verifier.ConversionCheck;
 import bora.verifier.ConversionResult;
@@ -60,13 +61,14 @@ public final class Build {
   /**
    * Holds a pack, whose integrity the caller has checked, against a reference.
    *
+   * @param candidate runs the pack
    * @param gate empty for the default of the pack's encodings
    * @param replacement tells what each expert costs; empty to leave that
    * @param positions hears the positions run
    */
   public static VerificationReport verify(
       PackReader pack,
-      Model model,
+      Candidate candidate,
       Reference reference,
       Optional<Path> gate,
       Optional<ExpertReplacement> replacement,
@@ -74,12 +76,7 @@ public final class Build {
       throws IOException {
     Gate limits = gate.isPresent() ? Gate.read(gate.get()) : Gate.defaultFor(pack);
     return Verification.run(
-        new RuntimeCandidate(model, pack),
-        reference,
-        limits,
-        VerificationOptions.defaults(),
-        replacement,
-        positions);
+        candidate, reference, limits, VerificationOptions.defaults(), replacement, positions);
   }
 
   /**

@@ -18,6 +18,7 @@ import bora.verifier.ComputedReference;
 import bora.verifier.ConversionResult;
 import bora.verifier.Reference;
 import bora.verifier.ReferenceModel;
+import bora.verifier.RuntimeCandidate;
 import bora.verifier.TensorError;
 import bora.verifier.Verdict;
 import bora.verifier.VerificationReport;
@@ -207,7 +208,7 @@ final class PackMutationTest {
           VerificationReport report =
               Build.verify(
                   pack,
-                  model,
+                  new RuntimeCandidate(model, pack),
                   reference,
                   Optional.empty(),
                   Optional.empty(),

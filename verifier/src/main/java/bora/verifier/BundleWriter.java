@@ -3,7 +3,6 @@ package bora.verifier;
 import bora.formats.ProgressListener;
 import java.io.IOException;
 import java.nio.file.Path;
-import java.util.Arrays;
 import java.util.EnumSet;
 import java.util.List;
 import java.util.Map;
@@ -102,7 +101,7 @@ public record BundleWriter(int topLogits, int hiddenSamples) {
       for (int k = 0; k < top; k++) {
         logits[i * top + k] = outputs.logits().at(position, ranking[k]);
       }
-      double sum = logSumExp(outputs.logits(), position);
+      double sum = LogSoftmax.logSum(outputs.logits(), position);
       logSumExp[2 * i] = (float) sum;
       logSumExp[2 * i + 1] = (float) (sum - logSumExp[2 * i]);
       nll[i] = (float) (sum - outputs.logits().at(position, outputs.tokens()[position + 1]));
@@ -111,14 +110,6 @@ public record BundleWriter(int topLogits, int hiddenSamples) {
     bundle.floats(of + "top.logits", logits, positions.length, top);
     bundle.floats(of + "logsumexp", logSumExp, positions.length, 2);
     bundle.floats(of + "nll", nll, positions.length, 1);
-  }
-
-  private static double logSumExp(PositionValues logits, int position) {
-    double[] row =
-        NaiveArithmetic.widen(
-            Arrays.copyOfRange(
-                logits.values(), logits.offset(position), logits.offset(position + 1)));
-    return row[0] - LogSoftmax.of(row)[0];
   }
 
   /** Positions as evenly spread as whole numbers can be, the last one always. */

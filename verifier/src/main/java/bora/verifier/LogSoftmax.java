@@ -1,23 +1,47 @@
 package bora.verifier;
 
-/** Log-probabilities of logits, in double. */
+/** The log of the sum of exp, in double: a log-probability is a logit less that. */
 final class LogSoftmax {
   private LogSoftmax() {}
 
-  static double[] of(double[] logits) {
-    double max = Double.NEGATIVE_INFINITY;
-    for (double logit : logits) {
-      max = Math.max(max, logit);
-    }
+  /** Of one position's logits. */
+  static double logSum(PositionValues logits, int position) {
+    float[] values = logits.values();
+    int first = logits.offset(position);
+    int end = logits.offset(position + 1);
+    double max = max(values, first, end);
     double sum = 0;
-    for (double logit : logits) {
-      sum += Math.exp(logit - max);
+    for (int i = first; i < end; i++) {
+      sum += Math.exp(values[i] - max);
     }
-    double logSum = max + Math.log(sum);
-    double[] log = new double[logits.length];
-    for (int i = 0; i < log.length; i++) {
-      log[i] = logits[i] - logSum;
+    return max + Math.log(sum);
+  }
+
+  /**
+   * The same, and the probabilities.
+   *
+   * @param probabilities receives one for every logit
+   */
+  static double logSum(PositionValues logits, int position, double[] probabilities) {
+    float[] values = logits.values();
+    int first = logits.offset(position);
+    double max = max(values, first, logits.offset(position + 1));
+    double sum = 0;
+    for (int i = 0; i < probabilities.length; i++) {
+      probabilities[i] = Math.exp(values[first + i] - max);
+      sum += probabilities[i];
     }
-    return log;
+    for (int i = 0; i < probabilities.length; i++) {
+      probabilities[i] /= sum;
+    }
+    return max + Math.log(sum);
+  }
+
+  private static double max(float[] values, int first, int end) {
+    double max = Double.NEGATIVE_INFINITY;
+    for (int i = first; i < end; i++) {
+      max = Math.max(max, values[i]);
+    }
+    return max;
   }
 }

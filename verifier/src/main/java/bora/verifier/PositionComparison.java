@@ -34,35 +34,39 @@ record PositionComparison(
    */
   static PositionComparison of(
       PositionValues reference, PositionValues candidate, int position, int next) {
-    double[] expected = row(reference, position);
-    double[] found = row(candidate, position);
+    float[] expected = reference.values();
+    float[] found = candidate.values();
+    int width = reference.width();
+    double[] expectedShares = new double[width];
+    double[] foundShares = new double[width];
+    double expectedLogSum = LogSoftmax.logSum(reference, position, expectedShares);
+    double foundLogSum = LogSoftmax.logSum(candidate, position, foundShares);
     double squaredDifference = 0;
     double expectedSquares = 0;
     double foundSquares = 0;
     double dot = 0;
     double maxAbs = 0;
-    for (int i = 0; i < expected.length; i++) {
-      double difference = found[i] - expected[i];
-      squaredDifference += difference * difference;
-      maxAbs = Math.max(maxAbs, Math.abs(difference));
-      dot += expected[i] * found[i];
-      expectedSquares += expected[i] * expected[i];
-      foundSquares += found[i] * found[i];
-    }
-    int top = Math.min(TOP, expected.length);
-    int[] expectedTop = Ranking.largest(expected, top);
-    int[] foundTop = Ranking.largest(found, top);
-    double[] expectedLog = LogSoftmax.of(expected);
-    double[] foundLog = LogSoftmax.of(found);
     double divergence = 0;
     double reverse = 0;
-    for (int i = 0; i < expectedLog.length; i++) {
-      double difference = expectedLog[i] - foundLog[i];
-      divergence += Math.exp(expectedLog[i]) * difference;
-      reverse -= Math.exp(foundLog[i]) * difference;
+    int offset = reference.offset(position);
+    for (int i = 0; i < width; i++) {
+      double right = expected[offset + i];
+      double seen = found[offset + i];
+      double difference = seen - right;
+      squaredDifference += difference * difference;
+      maxAbs = Math.max(maxAbs, Math.abs(difference));
+      dot += right * seen;
+      expectedSquares += right * right;
+      foundSquares += seen * seen;
+      double logRatio = foundLogSum - expectedLogSum - difference;
+      divergence += expectedShares[i] * logRatio;
+      reverse -= foundShares[i] * logRatio;
     }
+    int top = Math.min(TOP, width);
+    int[] expectedTop = Ranking.largest(reference, position, top);
+    int[] foundTop = Ranking.largest(candidate, position, top);
     return new PositionComparison(
-        expected.length,
+        width,
         squaredDifference,
         expectedSquares,
         maxAbs,
@@ -71,8 +75,8 @@ record PositionComparison(
         reverse,
         expectedTop[0] == foundTop[0],
         (double) shared(expectedTop, foundTop) / top,
-        next < 0 ? Double.NaN : -foundLog[next],
-        next < 0 ? Double.NaN : -expectedLog[next]);
+        next < 0 ? Double.NaN : foundLogSum - found[offset + next],
+        next < 0 ? Double.NaN : expectedLogSum - expected[offset + next]);
   }
 
   /**
@@ -90,8 +94,7 @@ record PositionComparison(
       PositionValues candidate,
       int position,
       int next) {
-    double[] foundLogits = row(candidate, position);
-    double[] foundLog = LogSoftmax.of(foundLogits);
+    double foundLogSum = LogSoftmax.logSum(candidate, position);
     double squaredDifference = 0;
     double expectedSquares = 0;
     double foundSquares = 0;
@@ -102,7 +105,7 @@ record PositionComparison(
     double expectedRest = 1;
     double foundRest = 1;
     for (int i = 0; i < ids.length; i++) {
-      double found = foundLogits[ids[i]];
+      double found = candidate.at(position, ids[i]);
       double difference = found - logits[i];
       squaredDifference += difference * difference;
       maxAbs = Math.max(maxAbs, Math.abs(difference));
@@ -110,11 +113,12 @@ record PositionComparison(
       expectedSquares += (double) logits[i] * logits[i];
       foundSquares += found * found;
       double expectedLog = logits[i] - logSumExp;
-      double logRatio = expectedLog - foundLog[ids[i]];
+      double foundLog = found - foundLogSum;
+      double logRatio = expectedLog - foundLog;
       divergence += Math.exp(expectedLog) * logRatio;
-      reverse -= Math.exp(foundLog[ids[i]]) * logRatio;
+      reverse -= Math.exp(foundLog) * logRatio;
       expectedRest -= Math.exp(expectedLog);
-      foundRest -= Math.exp(foundLog[ids[i]]);
+      foundRest -= Math.exp(foundLog);
     }
     if (expectedRest > REST_ROUNDING && foundRest > REST_ROUNDING) {
       double logRatio = Math.log(expectedRest / foundRest);
@@ -122,7 +126,7 @@ record PositionComparison(
       reverse -= foundRest * logRatio;
     }
     int top = Math.min(TOP, ids.length);
-    int[] foundTop = Ranking.largest(foundLogits, top);
+    int[] foundTop = Ranking.largest(candidate, position, top);
     return new PositionComparison(
         ids.length,
         squaredDifference,
@@ -133,7 +137,7 @@ record PositionComparison(
         reverse,
         ids[0] == foundTop[0],
         (double) shared(Arrays.copyOf(ids, top), foundTop) / top,
-        -foundLog[next],
+        foundLogSum - candidate.at(position, next),
         referenceNll);
   }
 
@@ -141,13 +145,5 @@ record PositionComparison(
     return Arrays.stream(tokens)
         .filter(token -> Arrays.stream(others).anyMatch(other -> other == token))
         .count();
-  }
-
-  private static double[] row(PositionValues values, int position) {
-    double[] row = new double[values.width()];
-    for (int i = 0; i < row.length; i++) {
-      row[i] = values.at(position, i);
-    }
-    return row;
   }
 }

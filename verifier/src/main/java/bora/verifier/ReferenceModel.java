@@ -6,6 +6,7 @@ import bora.formats.model.TensorKey;
 import bora.formats.model.TensorRole;
 import bora.formats.model.TensorShape;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -26,6 +27,9 @@ import java.util.stream.IntStream;
  * replace to prove that the verifier notices.
  */
 public class ReferenceModel implements ReferenceSource {
+  /** Rows that one processor reads at a time. */
+  private static final int ROWS_PER_READ = 64;
+
   private final WeightSource weights;
   private final ModelConfig config;
   private final SequencedMap<TensorKey, TensorShape> tensors;
@@ -320,8 +324,24 @@ public class ReferenceModel implements ReferenceSource {
   private float[] read(TensorKey key) throws IOException {
     TensorShape shape = tensors.get(key);
     float[] values = new float[Math.toIntExact(shape.elementCount())];
-    weights.readRows(key, 0, shape.rows(), values, 0);
-    return values;
+    int chunks = Math.ceilDiv(shape.rows(), ROWS_PER_READ);
+    try {
+      IntStream.range(0, chunks).parallel().forEach(chunk -> readChunk(key, chunk, values));
+      return values;
+    } catch (UncheckedIOException e) {
+      throw e.getCause();
+    }
+  }
+
+  private void readChunk(TensorKey key, int chunk, float[] values) {
+    TensorShape shape = tensors.get(key);
+    int row = chunk * ROWS_PER_READ;
+    int count = Math.min(ROWS_PER_READ, shape.rows() - row);
+    try {
+      weights.readRows(key, row, count, values, row * shape.columns());
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
   }
 
   private static double[][] copyOf(double[][] rows) {

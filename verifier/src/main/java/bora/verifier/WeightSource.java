@@ -14,7 +14,7 @@ public interface WeightSource {
   String description();
 
   /**
-   * Reads rows of a tensor, exactly.
+   * Reads rows of a tensor, exactly. Several threads may read at once.
    *
    * @param row the first; 0 for a vector, which is one row
    * @param values receives {@code count} rows from {@code offset}, row-major

@@ -1,6 +1,8 @@
 package bora.verifier;
 
+import java.util.List;
 import java.util.Map;
+import java.util.stream.IntStream;
 
 /**
  * The metrics of windows of which only each token's likelihood and the best token were recorded.
@@ -12,22 +14,36 @@ final class WindowComparison {
   private int top1Agreed;
   private int positions;
 
+  /**
+   * What the candidate thinks of the token after a position.
+   *
+   * @param nll its negative log-likelihood
+   * @param top the token it thinks most probable
+   */
+  private record Prediction(double nll, int top) {
+    static Prediction of(PositionValues logits, int position, int next) {
+      double nll = LogSoftmax.logSum(logits, position) - logits.at(position, next);
+      return new Prediction(nll, Ranking.largest(logits, position, 1)[0]);
+    }
+  }
+
+  /** Positions are looked at by all processors, and added up in their order. */
   void add(RecordedWindows reference, int window, SequenceOutputs candidate) {
     int[] tokens = reference.window(window);
+    List<Prediction> predictions =
+        IntStream.range(0, tokens.length - 1)
+            .parallel()
+            .mapToObj(position -> Prediction.of(candidate.logits(), position, tokens[position + 1]))
+            .toList();
     PositionRange scored = WindowsProtocol.scored(tokens.length);
-    for (int position = 0; position + 1 < tokens.length; position++) {
-      double[] logits = new double[candidate.logits().width()];
-      for (int i = 0; i < logits.length; i++) {
-        logits[i] = candidate.logits().at(position, i);
-      }
-      double nll = -LogSoftmax.of(logits)[tokens[position + 1]];
+    for (int position = 0; position < predictions.size(); position++) {
+      Prediction found = predictions.get(position);
       double expected = reference.nll(window, position);
-      nllMaxAbs = Math.max(nllMaxAbs, Math.abs(nll - expected));
+      nllMaxAbs = Math.max(nllMaxAbs, Math.abs(found.nll() - expected));
       if (scored.contains(position)) {
-        nllSum += nll;
+        nllSum += found.nll();
         referenceNllSum += expected;
-        boolean agreed = Ranking.largest(logits, 1)[0] == reference.top1(window, position);
-        top1Agreed += agreed ? 1 : 0;
+        top1Agreed += found.top() == reference.top1(window, position) ? 1 : 0;
         positions++;
       }
     }

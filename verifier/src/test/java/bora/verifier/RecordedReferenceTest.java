@@ -45,12 +45,9 @@ final class RecordedReferenceTest {
     float[] nll = new float[predictions];
     int[] top1 = new int[predictions];
     for (int position = 0; position < predictions; position++) {
-      double[] row = new double[logits.width()];
-      for (int i = 0; i < row.length; i++) {
-        row[i] = logits.at(position, i);
-      }
-      nll[position] = (float) -LogSoftmax.of(row)[TOKENS[position + 1]];
-      top1[position] = Ranking.largest(row, 1)[0];
+      double logSum = LogSoftmax.logSum(logits, position);
+      nll[position] = (float) (logSum - logits.at(position, TOKENS[position + 1]));
+      top1[position] = Ranking.largest(logits, position, 1)[0];
     }
     return new SafetensorsBuilder()
         .ints("input_ids", TOKENS, 1, TOKENS.length)

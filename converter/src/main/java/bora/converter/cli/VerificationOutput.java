@@ -7,11 +7,14 @@ import bora.formats.PartialFile;
 import bora.formats.checkpoint.Checkpoint;
 import bora.formats.pack.PackReader;
 import bora.runtime.Model;
+import bora.verifier.Candidate;
 import bora.verifier.ConversionCheck;
 import bora.verifier.ConversionResult;
 import bora.verifier.ExpertReplacement;
+import bora.verifier.ForwardTimes;
 import bora.verifier.KernelCheck;
 import bora.verifier.Reference;
+import bora.verifier.RuntimeCandidate;
 import bora.verifier.Verdict;
 import bora.verifier.VerificationReport;
 import bora.verifier.report.ReportFormat;
@@ -48,6 +51,13 @@ final class VerificationOutput {
 
   @Option(names = "--json", description = "the report as one JSON document on standard output")
   private boolean json;
+
+  private final ForwardTimes times = new ForwardTimes();
+
+  /** What the models' passes take; a reference that is computed now is to be measured by it. */
+  ForwardTimes times() {
+    return times;
+  }
 
   boolean json() {
     return json;
@@ -90,7 +100,8 @@ final class VerificationOutput {
     VerificationReport report;
     try (Progress positions = Progress.of(err, "verifying", -1, "positions")) {
       Optional<Path> limits = Optional.ofNullable(gate);
-      report = Build.verify(pack, model, reference, limits, replacement, positions);
+      Candidate candidate = times.measured(new RuntimeCandidate(model, pack));
+      report = Build.verify(pack, candidate, reference, limits, replacement, positions);
     }
     report = report.withKernels(checkKernels(pack, err));
     if (checkpoint.isPresent() && !ConversionCheck.appliesTo(pack)) {

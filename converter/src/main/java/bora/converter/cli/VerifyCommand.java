@@ -103,6 +103,7 @@ final class VerifyCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException {
+    long start = System.nanoTime();
     Usage.require(spec, windows >= 1, "--windows: expected at least 1, found " + windows);
     Usage.require(
         spec,
@@ -112,7 +113,10 @@ final class VerifyCommand implements Callable<Integer> {
     PrintWriter err = spec.commandLine().getErr();
     try (PackReader pack = PackReader.open(packFile);
         Model model = Build.open(pack, activationOptions.activations)) {
-      return output.publish(verify(pack, model, err), pack, spec.commandLine().getOut(), err);
+      int exitCode =
+          output.publish(verify(pack, model, err), pack, spec.commandLine().getOut(), err);
+      VerificationCost.print(err, output.times(), start);
+      return exitCode;
     }
   }
 
@@ -168,7 +172,8 @@ final class VerifyCommand implements Callable<Integer> {
     int[] tokens = choice.computed.sequences.read(packFile, protocol.maxTokens());
     try (Progress progress = Progress.of(err, "computing the reference", -1, "tensors");
         Reference reference =
-            ComputedReference.ofTokens(source, tokens, file, protocol, progress)) {
+            ComputedReference.ofTokens(
+                output.times().measured(source), tokens, file, protocol, progress)) {
       return output.verify(pack, model, reference, checkpoint, replacement, err);
     }
   }
