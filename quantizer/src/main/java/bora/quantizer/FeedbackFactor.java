@@ -20,6 +20,7 @@ public final class FeedbackFactor {
 
   private static final int FEW_ROWS_PER_COLUMN = 2;
   private static final int PANEL = 64;
+  private static final int SOLVED_ROWS = 16;
 
   private final int blockColumns;
   private final float[][] coefficients;
@@ -134,15 +135,23 @@ public final class FeedbackFactor {
         later[i][k - i - 1] = earlier[i];
       }
     }
-    for (double[] row : rows) {
+    // Some rows at a time, so that a column's coefficients come from the nearest cache.
+    for (int start = 0; start < rows.length; start += SOLVED_ROWS) {
+      int end = Math.min(start + SOLVED_ROWS, rows.length);
       for (int k = count - 1; k >= 0; k--) {
-        subtract(row, 0, coefficients[first + k], row[k], k);
+        for (int r = start; r < end; r++) {
+          subtract(rows[r], 0, coefficients[first + k], rows[r][k], k);
+        }
       }
       for (int k = 0; k < count; k++) {
-        row[k] /= weights[first + k];
+        for (int r = start; r < end; r++) {
+          rows[r][k] /= weights[first + k];
+        }
       }
       for (int k = 0; k < count; k++) {
-        subtract(row, k + 1, later[k], row[k], count - k - 1);
+        for (int r = start; r < end; r++) {
+          subtract(rows[r], k + 1, later[k], rows[r][k], count - k - 1);
+        }
       }
     }
   }
