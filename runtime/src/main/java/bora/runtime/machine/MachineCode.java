@@ -1,0 +1,119 @@
+package bora.runtime.machine;
+
+import java.lang.foreign.FunctionDescriptor;
+import java.lang.foreign.Linker;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.lang.invoke.MethodHandle;
+import java.util.NoSuchElementException;
+import java.util.Optional;
+
+/**
+ * Functions in machine code that this process assembles for itself. They take the address of their
+ * parameters and an array of floats, read and write what these say, and need no stack.
+ *
+ * <p>A call costs nanoseconds and holds back the garbage collector while it runs: one call should
+ * end within a millisecond.
+ */
+public final class MachineCode {
+  /** {@code off} leaves it unused. */
+  public static final String PROPERTY = "bora.machineCode";
+
+  private static final long RESERVED_BYTES = 1 << 20;
+
+  /** Decided once, at the first use. */
+  private static final Support SUPPORT = probe();
+
+  /** The means to run machine code, or why there are none. */
+  private sealed interface Support {
+    record Available(ExecutableMemory memory) implements Support {}
+
+    record Refused(String reason) implements Support {}
+  }
+
+  /**
+   * A constant, so that the compiler calls machine code directly and the segments that it is given
+   * need not become objects. Null where no machine code runs.
+   */
+  private static final MethodHandle CALL = SUPPORT instanceof Support.Available ? downcall() : null;
+
+  final MemorySegment address;
+
+  private MachineCode(MemorySegment address) {
+    this.address = address;
+  }
+
+  /** Why no machine code runs in this process, or nothing. */
+  public static Optional<String> unsupportedReason() {
+    return switch (SUPPORT) {
+      case Support.Refused refused -> Optional.of(refused.reason);
+      case Support.Available _ -> Optional.empty();
+    };
+  }
+
+  /**
+   * Makes a function of assembled code. It is called as {@code int function(void* parameters,
+   * float* array)}, must keep the stack as it is and leave 0 in {@code eax}.
+   *
+   * @throws UnsupportedOperationException when no machine code runs in this process
+   */
+  public static MachineCode of(Assembler assembler) {
+    return switch (SUPPORT) {
+      case Support.Available available ->
+          new MachineCode(available.memory.publish(assembler.toBytes()));
+      case Support.Refused refused ->
+          throw new UnsupportedOperationException("no machine code: " + refused.reason);
+    };
+  }
+
+  /**
+   * Runs it.
+   *
+   * @param array on the heap or not
+   * @throws InternalError as the virtual machine's own, when mapped memory could not be read
+   */
+  public void run(MemorySegment parameters, MemorySegment array) {
+    int status;
+    try {
+      status = (int) CALL.invokeExact(address, parameters, array);
+    } catch (Throwable t) {
+      throw new IllegalStateException("machine code throws nothing", t);
+    }
+    if (status == FaultExit.FAULT) {
+      throw new InternalError("a fault occurred in an unsafe memory access operation");
+    }
+  }
+
+  private static Support probe() {
+    String setting = System.getProperty(PROPERTY, "on");
+    switch (setting) {
+      case "on" -> {}
+      case "off" -> {
+        return new Support.Refused("switched off by " + PROPERTY + "=off");
+      }
+      default -> {
+        return new Support.Refused(PROPERTY + ": expected on or off, found " + setting);
+      }
+    }
+    Optional<String> reason = Processor.unsupportedReason();
+    if (reason.isPresent()) {
+      return new Support.Refused(reason.get());
+    }
+    try {
+      SystemCalls calls = new SystemCalls();
+      ExecutableMemory memory = ExecutableMemory.reserve(calls, RESERVED_BYTES);
+      FaultExit.install(calls, memory);
+      return new Support.Available(memory);
+    } catch (UnsupportedOperationException | NoSuchElementException | IllegalCallerException e) {
+      return new Support.Refused(e.getMessage());
+    }
+  }
+
+  @SuppressWarnings("restricted")
+  private static MethodHandle downcall() {
+    return Linker.nativeLinker()
+        .downcallHandle(
+            FunctionDescriptor.of(ValueLayout.JAVA_INT, ValueLayout.ADDRESS, ValueLayout.ADDRESS),
+            Linker.Option.critical(true));
+  }
+}
