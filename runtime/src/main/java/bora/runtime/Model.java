@@ -6,6 +6,7 @@ import bora.formats.model.TensorKey;
 import bora.formats.pack.PackReader;
 import bora.runtime.kernel.Kernels;
 import bora.runtime.kernel.WorkerPool;
+import bora.runtime.machine.MachineCode;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
@@ -21,6 +22,7 @@ public final class Model implements AutoCloseable {
   private final ModelWeights weights;
   private final Kernels kernels;
   private final Activations activations;
+  private final Optional<String> withoutMachineCode;
   private final WorkerPool pool;
   private final Object turn = new Object();
   private final Optional<PagePopulation> population;
@@ -35,6 +37,8 @@ public final class Model implements AutoCloseable {
     this.weights = ModelWeights.of(config, tensors);
     this.kernels = kernels(options);
     this.activations = options.activations();
+    this.withoutMachineCode =
+        options.kernels() == KernelChoice.AUTO ? MachineCode.unsupportedReason() : Optional.empty();
     this.pool = new WorkerPool(options.threads());
     this.population =
         mapped.isEmpty() ? Optional.empty() : Optional.of(PagePopulation.start(mapped));
@@ -48,7 +52,8 @@ public final class Model implements AutoCloseable {
   static Kernels kernels(RuntimeOptions options) {
     Kernels kernels =
         switch (options.kernels()) {
-          case AUTO -> Kernels.preferred();
+          case AUTO -> Kernels.fastest();
+          case PORTABLE -> Kernels.portable();
           case SCALAR -> Kernels.scalar();
           case VECTOR -> Kernels.vector();
         };
@@ -88,10 +93,14 @@ public final class Model implements AutoCloseable {
     return config;
   }
 
-  /** What computes, for reports: e.g. {@code vector 512 bits, f32 activations, 2 threads}. */
+  /**
+   * What computes, for reports: e.g. {@code machine code, vector 512 bits, f32 activations, 2
+   * threads}. Where machine code could have been used and was not, it says why.
+   */
   public String kernels() {
     int threads = pool.threads();
     return kernels.description()
+        + withoutMachineCode.map(reason -> " (no machine code: " + reason + ")").orElse("")
         + ", "
         + activations.label()
         + " activations, "

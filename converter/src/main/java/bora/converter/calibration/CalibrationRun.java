@@ -92,7 +92,7 @@ public final class CalibrationRun {
   }
 
   private void run(CalibrationSource source, CalibrationWriter writer) throws IOException {
-    RuntimeOptions options = new RuntimeOptions(threads, KernelChoice.AUTO);
+    RuntimeOptions options = new RuntimeOptions(threads, KernelChoice.PORTABLE);
     try (LayerPass pass = new LayerPass(config, source.windowTokens(), options);
         SensitivityRun sensitivity =
             new SensitivityRun(

@@ -1,12 +1,13 @@
 package bora.runtime.kernel;
 
 import bora.formats.encoding.EncodedTensor;
+import bora.runtime.machine.MachineCode;
 
 /**
  * The arithmetic of a forward pass. Activations are float32; those of products may be {@linkplain
  * #roundingActivations rounded}. {@link ScalarKernels} is the definition; {@link VectorKernels}
  * computes the same sums in another order and is proven equal to it within the bounds that its
- * methods state.
+ * methods state; {@link AssembledKernels} computes some of them in machine code.
  *
  * <p>Kernels have no state of their own but scratch memory of each calling thread, start no threads
  * and, once warm, allocate nothing. Any number of threads may call them at once as long as their
@@ -14,7 +15,7 @@ import bora.formats.encoding.EncodedTensor;
  * floats. An index outside an array is an {@link IndexOutOfBoundsException} before anything is
  * written.
  */
-public sealed interface Kernels permits ScalarKernels, VectorKernels {
+public sealed interface Kernels permits ScalarKernels, VectorKernels, AssembledKernels {
   /**
    * Keys that stand interleaved, so that a vector holds one component of several, and two vectors
    * of the widest kind are neighbours.
@@ -208,13 +209,25 @@ public sealed interface Kernels permits ScalarKernels, VectorKernels {
 
   /**
    * Vector kernels where the VM has vectors of at least 128 bits, else scalar ones, which {@link
-   * #description} says. A width that the system property asks for is never replaced by another.
+   * #description} says: vectors of any width give the same bits. A width that the system property
+   * asks for is never replaced by another.
    *
    * @throws UnsupportedOperationException when the property asks for what this VM does not have
    */
-  static Kernels preferred() {
+  static Kernels portable() {
     return VectorWidth.isRequested() || VectorWidth.unsupportedReason().isEmpty()
         ? vector()
         : scalar();
+  }
+
+  /**
+   * Machine code where it runs, and {@linkplain #portable portable} kernels for the rest.
+   *
+   * @throws UnsupportedOperationException as {@link #portable}
+   */
+  static Kernels fastest() {
+    return MachineCode.unsupportedReason().isEmpty()
+        ? AssembledKernels.with(portable())
+        : portable();
   }
 }

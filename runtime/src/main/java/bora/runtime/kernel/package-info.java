@@ -1,11 +1,16 @@
 /**
  * The arithmetic of the runtime: a scalar kernel defines each result, a vector kernel is tested
- * equal to it at every vector width.
+ * equal to it at every vector width, and some products have machine code besides.
  *
  * <p>Start with {@link bora.runtime.kernel.Kernels}. The vector kernels are one source for three
  * widths: the width is a constant of the process, and a panel of 16 rows is one, two or four
  * vectors side by side; {@link bora.runtime.kernel.TrellisMatrix} has its own order for 64. Read
  * {@link bora.runtime.kernel.Q4Kernels} before changing a hot loop.
+ *
+ * <p>Machine code: {@link bora.runtime.kernel.ActivationDigits} says what is computed, {@link
+ * bora.runtime.kernel.DigitProducts} does so in scalar code, {@link
+ * bora.runtime.kernel.AssembledDot}, {@link bora.runtime.kernel.AssembledTile} and their siblings
+ * assemble it, {@link bora.runtime.kernel.AssembledKernels} chooses.
  *
  * <p>Not exported. Only these kernels see {@code jdk.incubator.vector}.
  */

@@ -29,6 +29,7 @@ class AllocationKernelTest {
   private static final int ROUNDS = 600;
 
   private static final Kernels VECTOR = Kernels.vector();
+  private static final Kernels FASTEST = Kernels.fastest();
   private static final int[] PAIRS = new int[1000];
 
   @ParameterizedTest
@@ -41,7 +42,8 @@ class AllocationKernelTest {
       EncodedTensor matrix = RandomMatrix.of(arena, encoding, rows, columns, Content.RANDOM, 1);
       float[] x = new float[15 * columns];
       float[] y = new float[15 * rows];
-      for (Kernels kernels : List.of(VECTOR, VECTOR.roundingActivations())) {
+      for (Kernels kernels :
+          List.of(VECTOR, VECTOR.roundingActivations(), FASTEST, FASTEST.roundingActivations())) {
         assertAllocatesNothing(
             () -> kernels.multiply(matrix, x, 0, columns, 1, y, 0, rows, 0, panels));
         assertAllocatesNothing(

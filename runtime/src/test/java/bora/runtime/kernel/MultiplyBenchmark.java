@@ -78,7 +78,9 @@ public class MultiplyBenchmark {
   @Setup
   public void fill() {
     kernels =
-        activations == Activations.F32 ? Kernels.vector() : Kernels.vector().roundingActivations();
+        activations == Activations.F32
+            ? Kernels.fastest()
+            : Kernels.fastest().roundingActivations();
     // Each parameter has a process of its own, which ends with its memory.
     Arena arena = Arena.global();
     EncodedTensor panel = RandomMatrix.of(arena, encoding, 64, COLUMNS, Content.RANDOM, 1);

@@ -9,6 +9,7 @@ import bora.formats.encoding.EncodedTensor;
 import bora.formats.encoding.Encoding;
 import bora.formats.model.TensorShape;
 import bora.runtime.kernel.RandomMatrix.Content;
+import bora.runtime.machine.MachineCode;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
@@ -38,21 +39,25 @@ class MultiplyKernelTest {
 
   private static final Kernels VECTOR = Kernels.vector();
 
-  /** The definition and the vector kernels that shall equal it, for either kind of activations. */
-  private enum Pair {
-    EXACT(Kernels.scalar(), VECTOR),
-    ROUNDING(Kernels.scalar().roundingActivations(), VECTOR.roundingActivations());
+  /** Machine code, once: it knows no width of vectors. */
+  private static final boolean WITH_MACHINE_CODE =
+      Lanes.COUNT == 16 && MachineCode.unsupportedReason().isEmpty();
 
-    private final Kernels definition;
-    private final Kernels vector;
-
-    Pair(Kernels definition, Kernels vector) {
-      this.definition = definition;
-      this.vector = vector;
+  /** The definition and the kernels that shall equal it, for either kind of activations. */
+  private record Equals(Kernels definition, List<Kernels> kernels) {
+    static List<Equals> of(Encoding encoding) {
+      List<Kernels> kernels =
+          WITH_MACHINE_CODE ? List.of(VECTOR, Kernels.fastest()) : List.of(VECTOR);
+      Equals exact = new Equals(Kernels.scalar(), kernels);
+      return ActivationRounding.appliesTo(encoding)
+          ? List.of(exact, exact.rounding())
+          : List.of(exact);
     }
 
-    static List<Pair> of(Encoding encoding) {
-      return ActivationRounding.appliesTo(encoding) ? List.of(values()) : List.of(EXACT);
+    private Equals rounding() {
+      return new Equals(
+          definition.roundingActivations(),
+          kernels.stream().map(Kernels::roundingActivations).toList());
     }
   }
 
@@ -95,14 +100,14 @@ class MultiplyKernelTest {
       EncodedTensor matrix =
           RandomMatrix.of(arena, encoding, rows, columns, content, 31L * rows + columns);
       for (int tokens : tokenCounts) {
-        for (Pair pair : Pair.of(encoding)) {
-          assertEqualsTheDefinition(pair, matrix, tokens);
+        for (Equals equals : Equals.of(encoding)) {
+          assertEqualsTheDefinition(equals, matrix, tokens);
         }
       }
     }
   }
 
-  private static void assertEqualsTheDefinition(Pair pair, EncodedTensor matrix, int tokens) {
+  private static void assertEqualsTheDefinition(Equals equals, EncodedTensor matrix, int tokens) {
     int rows = matrix.shape().rows();
     int columns = matrix.shape().columns();
     int panels = matrix.encoding().panelCount(rows);
@@ -111,29 +116,37 @@ class MultiplyKernelTest {
     float[] x = gaussian(2 + tokens * xStride, 17);
     float[] expected = new float[1 + tokens * yStride];
     Arrays.fill(expected, UNTOUCHED);
-    float[] found = expected.clone();
-    pair.definition.multiply(matrix, x, 2, xStride, tokens, expected, 1, yStride, 0, panels);
-    // In two calls, to find that panels do not depend on each other.
-    int cut = panels / 3;
-    pair.vector.multiply(matrix, x, 2, xStride, tokens, found, 1, yStride, 0, cut);
-    pair.vector.multiply(matrix, x, 2, xStride, tokens, found, 1, yStride, cut, panels);
-
+    float[] untouched = expected.clone();
+    equals.definition.multiply(matrix, x, 2, xStride, tokens, expected, 1, yStride, 0, panels);
+    double[] limits = new double[expected.length];
     float[] row = new float[columns];
     for (int r = 0; r < rows; r++) {
       matrix.decodeRow(r, row, 0);
       for (int t = 0; t < tokens; t++) {
-        int i = 1 + t * yStride + r;
-        double limit = TOLERANCE * sumOfMagnitudes(row, x, 2 + t * xStride);
+        limits[1 + t * yStride + r] = TOLERANCE * sumOfMagnitudes(row, x, 2 + t * xStride);
+      }
+    }
+    for (Kernels kernels : equals.kernels) {
+      float[] found = untouched.clone();
+      // In two calls, to find that panels do not depend on each other.
+      int cut = panels / 3;
+      kernels.multiply(matrix, x, 2, xStride, tokens, found, 1, yStride, 0, cut);
+      kernels.multiply(matrix, x, 2, xStride, tokens, found, 1, yStride, cut, panels);
+      // Beside the result nothing is written: the limit there is zero.
+      for (int i = 0; i < found.length; i++) {
+        int at = i;
         assertEquals(
             expected[i],
             found[i],
-            limit,
-            () -> pair + " " + matrix.encoding() + " " + matrix.shape());
-      }
-    }
-    for (int i = 0; i < found.length; i++) {
-      if (i == 0 || (i - 1) % yStride >= rows) {
-        assertEquals(UNTOUCHED, found[i], "written beside the result, at " + i);
+            limits[i],
+            () ->
+                kernels.description()
+                    + " "
+                    + matrix.encoding()
+                    + " "
+                    + matrix.shape()
+                    + " at "
+                    + at);
       }
     }
   }
@@ -203,8 +216,10 @@ class MultiplyKernelTest {
     int columns = 333;
     try (Arena arena = Arena.ofConfined()) {
       EncodedTensor matrix = RandomMatrix.of(arena, encoding, rows, columns, Content.RANDOM, 3);
-      for (Pair pair : Pair.of(encoding)) {
-        assertTokensAndPanelsAreIndependent(pair.vector, matrix);
+      for (Equals equals : Equals.of(encoding)) {
+        for (Kernels kernels : equals.kernels) {
+          assertTokensAndPanelsAreIndependent(kernels, matrix);
+        }
       }
     }
   }

@@ -1,0 +1,83 @@
+package bora.runtime.kernel;
+
+/**
+ * How the activations of a token enter products of bytes: as one signed byte each, or as the four
+ * bytes of a whole number. Of each block of 64 columns, in float32, each operation rounded once:
+ *
+ * <pre>
+ * ONE    step = m / 127, number = x * (127 / m) to the nearest integer, as {@link ActivationRounding}
+ * FOUR   step = 2^(e - 29), number = x / step to the nearest integer, where 2^e &lt;= m &lt; 2^(e+1)
+ * </pre>
+ *
+ * <p>m is the largest magnitude of the block. {@code FOUR} holds every x from m / 64 up exactly,
+ * and others to within {@code 2^-30 m}; below {@code m = 2^-97} the step stays at {@code 2^-126}. A
+ * block with a value that is no finite number has the step NaN.
+ *
+ * <p>A number is the sum of its <em>digits</em>, signed bytes, digit d times {@code 256^d}. A
+ * <em>record</em> has what a block's products need: the digits in planes of 64 bytes, the lowest
+ * first and each in the order of the weights' {@linkplain CodeUnpacker#order columns}; then 32-bit
+ * words: for each digit where its sum of products starts, the step (once more times 2^16 for {@code
+ * FOUR}), and half a step times the sum of all numbers.
+ *
+ * <p>With u the code of a weight of b bits and {@code s} its step, the product of a block is, in
+ * integers exactly and then in float32,
+ *
+ * <pre>
+ * dot[d]  = sum over columns of (u - 2^(b-1)) * digit[d]
+ * ONE     product = fma(dot[0], step, half)
+ * FOUR    product = fma(dot[0] + 256 dot[1], step, fma(dot[2] + 256 dot[3], 65536 step, half))
+ * sum     = fma(s, product, sum)      over the blocks, in order
+ * </pre>
+ *
+ * <p>With several tokens, runs of {@link AssembledTile#MAX_BLOCKS} blocks are summed so, and the
+ * runs then added in order.
+ */
+enum ActivationDigits {
+  ONE(1),
+  FOUR(4);
+
+  static final int BLOCK_COLUMNS = ActivationRounding.BLOCK_COLUMNS;
+
+  /** Of {@link #FOUR}: so far are numbers below 2^31 that taking digits never overflows. */
+  static final int NUMBER_BITS = 29;
+
+  /** Of {@link #FOUR}: the exponent field, biased, of the smallest m whose step is not clamped. */
+  static final int MIN_EXPONENT = 30;
+
+  private final int count;
+
+  ActivationDigits(int count) {
+    this.count = count;
+  }
+
+  int count() {
+    return count;
+  }
+
+  /** Where a digit's plane is in a record. */
+  int planeOffset(int digit) {
+    return BLOCK_COLUMNS * digit;
+  }
+
+  int startOffset(int digit) {
+    return BLOCK_COLUMNS * count + Integer.BYTES * digit;
+  }
+
+  int stepOffset() {
+    return startOffset(count);
+  }
+
+  /** Of {@link #FOUR} only. */
+  int upperStepOffset() {
+    return stepOffset() + Float.BYTES;
+  }
+
+  int halfOffset() {
+    return stepOffset() + (this == ONE ? 1 : 2) * Float.BYTES;
+  }
+
+  /** From one record to the next. */
+  int recordBytes() {
+    return this == ONE ? 80 : 288;
+  }
+}

@@ -1,0 +1,232 @@
+package bora.runtime.kernel;
+
+import static bora.runtime.machine.Gpr.R10;
+import static bora.runtime.machine.Gpr.R11;
+import static bora.runtime.machine.Gpr.R8;
+import static bora.runtime.machine.Gpr.R9;
+import static bora.runtime.machine.Gpr.RAX;
+import static bora.runtime.machine.Gpr.RCX;
+import static bora.runtime.machine.Gpr.RDI;
+import static bora.runtime.machine.Gpr.RDX;
+import static bora.runtime.machine.Gpr.RSI;
+
+import bora.formats.encoding.Encoding;
+import bora.formats.encoding.ScalarCodes;
+import bora.formats.encoding.ScalarGrid;
+import bora.runtime.machine.Address;
+import bora.runtime.machine.Assembler;
+import bora.runtime.machine.Gpr;
+import bora.runtime.machine.Label;
+import bora.runtime.machine.MachineCode;
+import bora.runtime.machine.MaskRegister;
+import bora.runtime.machine.Zmm;
+
+/**
+ * Assembles the product of a matrix and one token, as {@link ActivationDigits} defines it: panels
+ * of a few streams side by side, each stream a part of the rows, so that several lines of memory
+ * are on their way.
+ */
+final class AssembledDot {
+  // Parameters.
+  /** Address of the first stream's first panel. */
+  static final int PANEL = 0;
+
+  /** Where that stream ends. */
+  static final int PANEL_END = 8;
+
+  static final int PANEL_BYTES = 16;
+
+  /** Bytes from a stream to the next. */
+  static final int STREAM_BYTES = 24;
+
+  /** Of the codes in a panel. */
+  static final int CODES_OFFSET = 32;
+
+  static final int BLOCKS = 40;
+
+  /** Address of the activations' records. */
+  static final int RECORDS = 48;
+
+  /** Where in the array the first stream's first row is, in bytes. */
+  static final int Y_OFFSET = 56;
+
+  /** Bytes from a stream to the next in the array. */
+  static final int Y_STREAM_BYTES = 64;
+
+  /** The rows of a panel that exist, a bit each. */
+  static final int ROW_MASK = 72;
+
+  private static final MaskRegister ROWS = MaskRegister.K1;
+  private static final int Y_PANEL_BYTES = ScalarGrid.LANES * Float.BYTES;
+
+  /** How far ahead lines are asked for: what a core reads while memory answers. */
+  private static final int PREFETCH_BYTES = 2048;
+
+  private final Assembler a = new Assembler();
+  private final Encoding encoding;
+  private final ActivationDigits digits;
+  private final int streams;
+  private final CodeUnpacker unpacker;
+  private final AssembledScales scales = new AssembledScales();
+
+  // Registers of stream s: of totals s, of row scales 4 + s, of a digit 8 + 4s + digit or 8 + s.
+  private final Zmm step = new Zmm(28);
+  private final Zmm x = new Zmm(29);
+  private final Zmm y = new Zmm(30);
+
+  private AssembledDot(Encoding encoding, ActivationDigits digits, int streams) {
+    this.encoding = encoding;
+    this.digits = digits;
+    this.streams = streams;
+    unpacker = new CodeUnpacker(encoding, 16);
+  }
+
+  /** The most streams that registers suffice for. */
+  static int maxStreams(ActivationDigits digits) {
+    return digits == ActivationDigits.ONE ? 4 : 2;
+  }
+
+  static MachineCode of(Encoding encoding, ActivationDigits digits, int streams) {
+    return MachineCode.of(new AssembledDot(encoding, digits, streams).assemble());
+  }
+
+  private static Zmm total(int stream) {
+    return new Zmm(stream);
+  }
+
+  private static Zmm rowScales(int stream) {
+    return new Zmm(4 + stream);
+  }
+
+  private Zmm dot(int stream, int digit) {
+    return new Zmm(8 + digits.count() * stream + digit);
+  }
+
+  /** An address of the same place in another stream. */
+  private static Address inStream(int stream, Gpr base, int offset) {
+    return switch (stream) {
+      case 0 -> Address.of(base, offset);
+      case 1 -> Address.of(base, RCX, 1, offset);
+      case 2 -> Address.of(base, RCX, 2, offset);
+      case 3 -> Address.of(base, RDX, 1, offset);
+      default -> throw new AssertionError(stream);
+    };
+  }
+
+  private Assembler assemble() {
+    a.add(RSI, Address.of(RDI, Y_OFFSET));
+    a.mov(RAX, Address.of(RDI, ROW_MASK));
+    a.kmovw(ROWS, RAX);
+    scales.prepare(a);
+    unpacker.prepare(a);
+    a.mov(R11, Address.of(RDI, PANEL));
+    Label panel = new Label();
+    a.bind(panel);
+    a.mov(RCX, Address.of(RDI, STREAM_BYTES));
+    a.lea(RDX, Address.of(RCX, RCX, 2, 0));
+    for (int s = 0; s < streams; s++) {
+      AssembledScales.loadRowScales(a, rowScales(s), inStream(s, R11, 0));
+      a.vpxord(total(s), total(s), total(s));
+    }
+    a.mov(RAX, R11);
+    a.add(RAX, Address.of(RDI, CODES_OFFSET));
+    a.mov(R8, R11);
+    a.mov(R9, Address.of(RDI, RECORDS));
+    a.mov(R10, Address.of(RDI, BLOCKS));
+    Label block = new Label();
+    a.bind(block);
+    addBlock();
+    a.add(RAX, encoding.blockBytes());
+    a.add(R8, Long.BYTES);
+    a.add(R9, digits.recordBytes());
+    a.dec(R10);
+    a.jnz(block);
+    storeTotals();
+    a.add(R11, Address.of(RDI, PANEL_BYTES));
+    a.cmp(R11, Address.of(RDI, PANEL_END));
+    a.jb(panel);
+    a.mov(RAX, 0L);
+    a.vzeroupper();
+    a.ret();
+    scales.putConstants(a);
+    unpacker.putConstants(a);
+    return a;
+  }
+
+  private void addBlock() {
+    for (int s = 0; s < streams; s++) {
+      for (int digit = 0; digit < digits.count(); digit++) {
+        a.vpbroadcastd(dot(s, digit), Address.of(R9, digits.startOffset(digit)));
+      }
+    }
+    int lines = ScalarCodes.unitCount(encoding) / unpacker.groups();
+    for (int group = 0; group < unpacker.groups(); group++) {
+      for (int s = 0; s < streams; s++) {
+        int stream = s;
+        for (int line = 0; line < lines; line++) {
+          int offset = (lines * group + line) * ScalarCodes.UNIT_BYTES;
+          a.prefetcht0(inStream(s, RAX, PREFETCH_BYTES + offset));
+        }
+        unpacker.unpack(
+            a,
+            group,
+            unit -> inStream(stream, RAX, unit * ScalarCodes.UNIT_BYTES),
+            (index, codes) -> addProducts(stream, index, codes));
+      }
+    }
+    a.vpbroadcastd(x, Address.of(R9, digits.stepOffset()));
+    for (int s = 0; s < streams; s++) {
+      int indices = (int) ScalarGrid.subScalesOffsetBytes(0);
+      scales.step(
+          a,
+          step,
+          rowScales(s),
+          inStream(s, R8, indices),
+          inStream(s, R8, indices + Integer.BYTES));
+      a.vfmadd231ps(total(s), step, product(s));
+    }
+  }
+
+  private void addProducts(int stream, int vector, Zmm codes) {
+    for (int digit = 0; digit < digits.count(); digit++) {
+      Address four = Address.of(R9, digits.planeOffset(digit) + Integer.BYTES * vector);
+      a.vpdpbusd(dot(stream, digit), codes, four.toEveryLane());
+    }
+  }
+
+  /** A block's product of a stream, from the dots and, in {@link #x}, the activations' step. */
+  private Zmm product(int stream) {
+    Address half = Address.of(R9, digits.halfOffset()).toEveryLane();
+    Zmm product = dot(stream, 0);
+    switch (digits) {
+      case ONE -> {
+        a.vcvtdq2ps(product, product);
+        a.vfmadd213ps(product, x, half);
+      }
+      case FOUR -> {
+        Zmm upper = dot(stream, 2);
+        joinDigits(upper, dot(stream, 3));
+        joinDigits(product, dot(stream, 1));
+        a.vpbroadcastd(y, Address.of(R9, digits.upperStepOffset()));
+        a.vfmadd213ps(upper, y, half);
+        a.vfmadd213ps(product, x, upper);
+      }
+    }
+    return product;
+  }
+
+  private void joinDigits(Zmm lower, Zmm upper) {
+    a.vpslld(upper, upper, Byte.SIZE);
+    a.vpaddd(lower, lower, upper);
+    a.vcvtdq2ps(lower, lower);
+  }
+
+  private void storeTotals() {
+    a.mov(RCX, Address.of(RDI, Y_STREAM_BYTES));
+    a.lea(RDX, Address.of(RCX, RCX, 2, 0));
+    for (int s = 0; s < streams; s++) {
+      a.vmovups(inStream(s, RSI, 0), ROWS, total(s));
+    }
+    a.add(RSI, Y_PANEL_BYTES);
+  }
+}

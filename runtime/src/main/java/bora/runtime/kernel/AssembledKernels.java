@@ -1,0 +1,228 @@
+package bora.runtime.kernel;
+
+import bora.formats.encoding.EncodedTensor;
+import bora.runtime.machine.MachineCode;
+import java.lang.ref.Reference;
+
+/**
+ * Kernels in machine code, where the compiler has no way to the instructions: products with
+ * matrices in the scalar encodings, of one token, and of several whose activations are rounded. All
+ * else is left to other kernels.
+ *
+ * <p>Products are what {@link DigitProducts} defines, bit for bit. With one digit this is, but for
+ * the order and the rounding of float32 sums, what {@link ScalarKernels} makes of rounded
+ * activations; with four, of exact ones. With {@code q4} and one digit {@link VectorKernels} give
+ * the same bits.
+ */
+public final class AssembledKernels implements Kernels {
+  private final Kernels others;
+  private final boolean roundsActivations;
+
+  private AssembledKernels(Kernels others, boolean roundsActivations) {
+    this.others = others;
+    this.roundsActivations = roundsActivations;
+  }
+
+  /**
+   * @param others for what is not in machine code
+   * @throws UnsupportedOperationException when no machine code runs in this process
+   */
+  static AssembledKernels with(Kernels others) {
+    MachineCode.unsupportedReason()
+        .ifPresent(
+            reason -> {
+              throw new UnsupportedOperationException("no machine code: " + reason);
+            });
+    return new AssembledKernels(others, false);
+  }
+
+  @Override
+  public String description() {
+    return "machine code, " + others.description();
+  }
+
+  @Override
+  public Kernels roundingActivations() {
+    return new AssembledKernels(others.roundingActivations(), true);
+  }
+
+  @Override
+  public void multiply(
+      EncodedTensor matrix,
+      float[] x,
+      int xOffset,
+      int xStride,
+      int tokens,
+      float[] y,
+      int yOffset,
+      int yStride,
+      int panelStart,
+      int panelEnd) {
+    boolean covered = matrix.encoding().isScalar() && (tokens == 1 || roundsActivations);
+    if (!covered) {
+      others.multiply(
+          matrix, x, xOffset, xStride, tokens, y, yOffset, yStride, panelStart, panelEnd);
+      return;
+    }
+    MultiplyBounds.check(
+        matrix, x, xOffset, xStride, tokens, y, yOffset, yStride, panelStart, panelEnd);
+    AssembledCode code = AssembledCode.of(matrix.encoding());
+    try {
+      if (tokens == 1) {
+        ActivationDigits digits = roundsActivations ? ActivationDigits.ONE : ActivationDigits.FOUR;
+        AssembledProducts.multiply(
+            code, digits, matrix, x, xOffset, y, yOffset, panelStart, panelEnd);
+      } else {
+        AssembledScratch.ofThread()
+            .tokens
+            .multiply(
+                code,
+                matrix,
+                x,
+                xOffset,
+                xStride,
+                tokens,
+                y,
+                yOffset,
+                yStride,
+                panelStart,
+                panelEnd);
+      }
+    } finally {
+      // Memory is read by address, so only this keeps an automatic arena from being collected.
+      Reference.reachabilityFence(matrix);
+    }
+  }
+
+  @Override
+  public void addScaled(float scale, float[] x, int xOffset, float[] y, int yOffset, int length) {
+    others.addScaled(scale, x, xOffset, y, yOffset, length);
+  }
+
+  @Override
+  public void rmsNorm(
+      float[] x, int xOffset, float[] weight, float epsilon, float[] y, int yOffset, int length) {
+    others.rmsNorm(x, xOffset, weight, epsilon, y, yOffset, length);
+  }
+
+  @Override
+  public void swiGlu(
+      float[] gate, int gateOffset, float[] up, int upOffset, float[] y, int yOffset, int length) {
+    others.swiGlu(gate, gateOffset, up, upOffset, y, yOffset, length);
+  }
+
+  @Override
+  public float max(float[] x, int offset, int length) {
+    return others.max(x, offset, length);
+  }
+
+  @Override
+  public float exponentials(float[] x, int offset, int length, float max) {
+    return others.exponentials(x, offset, length, max);
+  }
+
+  @Override
+  public void scores(
+      float[] queries,
+      int queriesOffset,
+      int rows,
+      int headDim,
+      float[] keys,
+      int keysOffset,
+      int blocks,
+      float[] scores,
+      int scoresOffset,
+      int scoresStride) {
+    others.scores(
+        queries,
+        queriesOffset,
+        rows,
+        headDim,
+        keys,
+        keysOffset,
+        blocks,
+        scores,
+        scoresOffset,
+        scoresStride);
+  }
+
+  @Override
+  public void scores(
+      float[] queries,
+      int queriesOffset,
+      int rows,
+      int headDim,
+      int[] keys,
+      int keysOffset,
+      int blocks,
+      float[] scores,
+      int scoresOffset,
+      int scoresStride) {
+    others.scores(
+        queries,
+        queriesOffset,
+        rows,
+        headDim,
+        keys,
+        keysOffset,
+        blocks,
+        scores,
+        scoresOffset,
+        scoresStride);
+  }
+
+  @Override
+  public void addWeighted(
+      float[] weights,
+      int weightsOffset,
+      int weightsStride,
+      int rows,
+      float[] values,
+      int valuesOffset,
+      int count,
+      int headDim,
+      float[] sums,
+      int sumsOffset) {
+    others.addWeighted(
+        weights,
+        weightsOffset,
+        weightsStride,
+        rows,
+        values,
+        valuesOffset,
+        count,
+        headDim,
+        sums,
+        sumsOffset);
+  }
+
+  @Override
+  public void addWeighted(
+      float[] weights,
+      int weightsOffset,
+      int weightsStride,
+      int rows,
+      int[] values,
+      int valuesOffset,
+      int count,
+      int headDim,
+      float[] sums,
+      int sumsOffset) {
+    others.addWeighted(
+        weights,
+        weightsOffset,
+        weightsStride,
+        rows,
+        values,
+        valuesOffset,
+        count,
+        headDim,
+        sums,
+        sumsOffset);
+  }
+
+  @Override
+  public void rotate(float[] x, int offset, float[] cos, float[] sin, int tableOffset, int half) {
+    others.rotate(x, offset, cos, sin, tableOffset, half);
+  }
+}

@@ -1,0 +1,74 @@
+package bora.runtime.kernel;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+
+/** Working memory of one thread for machine code, outside the heap; it grows as it is asked to. */
+final class AssembledScratch {
+  private static final int ALIGNMENT_BYTES = 64;
+  private static final int PARAMETER_BYTES = 128;
+
+  private static final ThreadLocal<AssembledScratch> OF_THREAD =
+      ThreadLocal.withInitial(AssembledScratch::new);
+
+  private final Arena arena = Arena.ofAuto();
+
+  /** What a function is called with. */
+  final MemorySegment parameters = arena.allocate(PARAMETER_BYTES, ALIGNMENT_BYTES);
+
+  /** Unpacked codes of two panels. */
+  final MemorySegment tile = arena.allocate(2L * AssembledTile.PANEL_TILE_BYTES, ALIGNMENT_BYTES);
+
+  /** Their steps. */
+  final MemorySegment steps =
+      arena.allocate(
+          (long) AssembledTile.MAX_BLOCKS * AssembledUnpacking.STEPS_BYTES, ALIGNMENT_BYTES);
+
+  /** Products of several tokens. */
+  final AssembledTokens tokens = new AssembledTokens(this);
+
+  private MemorySegment activations = MemorySegment.NULL;
+  private MemorySegment records = MemorySegment.NULL;
+
+  // The same arrays come again and again: so no call makes an object.
+  private float[] wrapped = {};
+  private MemorySegment wrapping = MemorySegment.ofArray(wrapped);
+
+  private AssembledScratch() {}
+
+  static AssembledScratch ofThread() {
+    return OF_THREAD.get();
+  }
+
+  void setParameter(int offset, long value) {
+    parameters.set(ValueLayout.JAVA_LONG, offset, value);
+  }
+
+  /** An array as machine code takes it. */
+  @SuppressWarnings("ReferenceEquality") // the very same array is meant
+  MemorySegment wrap(float[] array) {
+    if (array != wrapped) {
+      wrapped = array;
+      wrapping = MemorySegment.ofArray(array);
+    }
+    return wrapping;
+  }
+
+  /** Room for so many floats, of unknown content. */
+  MemorySegment activations(int count) {
+    long bytes = (long) count * Float.BYTES;
+    if (activations.byteSize() < bytes) {
+      activations = Arena.ofAuto().allocate(bytes, ALIGNMENT_BYTES);
+    }
+    return activations;
+  }
+
+  /** Room for records, of unknown content. */
+  MemorySegment records(long bytes) {
+    if (records.byteSize() < bytes) {
+      records = Arena.ofAuto().allocate(bytes, ALIGNMENT_BYTES);
+    }
+    return records;
+  }
+}

@@ -1,0 +1,160 @@
+package bora.runtime.kernel;
+
+import bora.formats.encoding.BFloat16;
+import bora.formats.encoding.EncodedTensor;
+import bora.formats.encoding.Encoding;
+import bora.formats.encoding.LittleEndian;
+import bora.formats.encoding.ScalarCodes;
+import bora.formats.encoding.ScalarGrid;
+import bora.formats.model.TensorShape;
+import bora.runtime.machine.MachineCode;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.SplittableRandom;
+
+/**
+ * Holds the machine code for an encoding against its {@linkplain DigitProducts definition}, bit for
+ * bit, before it is used: a few thousand products, some milliseconds.
+ */
+final class AssembledSelfTest {
+  /** Four streams, a panel by itself and one with rows that do not exist. */
+  private static final int ROWS = 6 * ScalarGrid.LANES - 5;
+
+  private static final int PANELS = 6;
+
+  /** More than a tile, and the last block not whole. */
+  private static final int COLUMNS = 5 * ScalarGrid.COLUMNS_PER_BLOCK - 9;
+
+  /** Panels whose products with several tokens are tested: the last, one and a half tiles. */
+  private static final int TILED_PANELS = 3;
+
+  private final Encoding encoding;
+  private final AssembledCode code;
+  private final SplittableRandom random = new SplittableRandom(1);
+  private final int blocks;
+  private final byte[][] codes;
+  private final float[][] steps;
+  private final EncodedTensor matrix;
+
+  private AssembledSelfTest(Encoding encoding, AssembledCode code, Arena arena) {
+    this.encoding = encoding;
+    this.code = code;
+    TensorShape shape = TensorShape.matrix(ROWS, COLUMNS);
+    blocks = encoding.blockCount(COLUMNS);
+    codes = new byte[ROWS][blocks * ScalarGrid.COLUMNS_PER_BLOCK];
+    steps = new float[ROWS][blocks];
+    MemorySegment bytes = arena.allocate(encoding.encodedBytes(shape), Encoding.ALIGNMENT_BYTES);
+    matrix = new EncodedTensor(encoding, shape, bytes);
+  }
+
+  /**
+   * @throws IllegalStateException when a result differs
+   */
+  static void run(Encoding encoding, AssembledCode code) {
+    try (Arena arena = Arena.ofConfined()) {
+      AssembledSelfTest test = new AssembledSelfTest(encoding, code, arena);
+      for (int panel = 0; panel < PANELS; panel++) {
+        test.fill(panel);
+      }
+      for (ActivationDigits digits : ActivationDigits.values()) {
+        test.checkOneToken(digits);
+      }
+      for (int tokens = 1; tokens <= AssembledTile.MAX_TOKENS; tokens++) {
+        test.checkTokens(tokens);
+      }
+    }
+  }
+
+  private void fill(int panel) {
+    int firstRow = panel * ScalarGrid.LANES;
+    int lanes = Math.min(ScalarGrid.LANES, ROWS - firstRow);
+    MemorySegment bytes = matrix.panel(panel);
+    float[] rowScales = new float[lanes];
+    for (int lane = 0; lane < lanes; lane++) {
+      short scale = BFloat16.fromFloat((float) (0.01 + random.nextDouble()));
+      bytes.set(LittleEndian.SHORT, ScalarGrid.rowScaleOffsetBytes(lane), scale);
+      rowScales[lane] = BFloat16.toFloat(scale);
+    }
+    byte[] block = new byte[ScalarGrid.COLUMNS_PER_BLOCK * ScalarGrid.LANES];
+    for (int k = 0; k < blocks; k++) {
+      long indices = 0;
+      for (int lane = 0; lane < lanes; lane++) {
+        int index = random.nextInt(ScalarGrid.SUB_SCALE_COUNT);
+        indices |= (long) index << (4 * lane);
+        steps[firstRow + lane][k] = ScalarGrid.step(rowScales[lane], index);
+        for (int c = 0; c < ScalarGrid.COLUMNS_PER_BLOCK; c++) {
+          byte value = (byte) random.nextInt(1 << encoding.codeBits());
+          block[c * ScalarGrid.LANES + lane] = value;
+          codes[firstRow + lane][k * ScalarGrid.COLUMNS_PER_BLOCK + c] = value;
+        }
+      }
+      bytes.set(LittleEndian.LONG, ScalarGrid.subScalesOffsetBytes(k), indices);
+      long offset = encoding.codesOffsetBytes(COLUMNS) + (long) k * encoding.blockBytes();
+      ScalarCodes.packBlock(encoding, block, bytes, offset);
+    }
+  }
+
+  /** Values of very different size, a block of zeros among them. */
+  private float[] activations(int tokens) {
+    float[] x = new float[tokens * COLUMNS];
+    for (int i = 0; i < x.length; i++) {
+      int block = i % COLUMNS / ScalarGrid.COLUMNS_PER_BLOCK;
+      double size = random.nextInt(40) == 0 ? 100 : 1;
+      x[i] = block == 1 ? 0 : (float) (size * (random.nextDouble() - 0.5));
+    }
+    return x;
+  }
+
+  private void checkOneToken(ActivationDigits digits) {
+    float[] x = activations(1);
+    float[] y = new float[ROWS];
+    AssembledProducts.multiply(code, digits, matrix, x, 0, y, 0, 0, PANELS);
+    check(digits, x, 0, y, 0, 0, blocks);
+  }
+
+  private void checkTokens(int tokens) {
+    float[] x = activations(tokens);
+    float[] y = new float[tokens * ROWS];
+    int start = PANELS - TILED_PANELS;
+    AssembledScratch.ofThread()
+        .tokens
+        .multiply(code, matrix, x, 0, COLUMNS, tokens, y, 0, ROWS, start, PANELS);
+    for (int t = 0; t < tokens; t++) {
+      check(
+          ActivationDigits.ONE,
+          x,
+          t * COLUMNS,
+          y,
+          t * ROWS,
+          start * ScalarGrid.LANES,
+          AssembledTile.MAX_BLOCKS);
+    }
+  }
+
+  private void check(
+      ActivationDigits digits,
+      float[] x,
+      int xOffset,
+      float[] y,
+      int yOffset,
+      int firstRow,
+      int run) {
+    DigitProducts.Block[] xs = DigitProducts.blocks(digits, x, xOffset, COLUMNS);
+    for (int row = firstRow; row < ROWS; row++) {
+      float expected = DigitProducts.multiply(encoding, codes[row], steps[row], xs, run);
+      float found = y[yOffset + row];
+      if (Float.floatToRawIntBits(expected) != Float.floatToRawIntBits(found)) {
+        throw new IllegalStateException(
+            "the machine code for "
+                + encoding.jsonName()
+                + " does not compute what it should on this processor: expected "
+                + expected
+                + ", found "
+                + found
+                + "; -D"
+                + MachineCode.PROPERTY
+                + "=off computes without");
+      }
+    }
+  }
+}

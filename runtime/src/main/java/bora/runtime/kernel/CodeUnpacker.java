@@ -1,0 +1,289 @@
+package bora.runtime.kernel;
+
+import bora.formats.encoding.Encoding;
+import bora.formats.encoding.ScalarCodes;
+import bora.runtime.machine.Address;
+import bora.runtime.machine.Assembler;
+import bora.runtime.machine.Label;
+import bora.runtime.machine.Zmm;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.function.IntFunction;
+
+/**
+ * Assembles the unpacking of a block of codes: sixteen vectors of bytes, four columns of each lane
+ * side by side. Which four is whatever costs least; the activations come in the same {@linkplain
+ * #order order}.
+ *
+ * <p>Of {@code q6}, {@code q5}, {@code q3} and {@code q2}, four neighbouring fields of a word
+ * become bytes in one instruction ({@code vpmultishiftqb}). What is left of each word, its highest
+ * fields and the bits of the last columns, is first gathered into words of its own.
+ */
+final class CodeUnpacker {
+  /** Vectors of a block. */
+  static final int VECTORS = 16;
+
+  private static final int PAIRED_BITS = 30;
+  private static final int WORD_BITS = 32;
+
+  private final Encoding encoding;
+  private final int bits;
+  private final Zmm mask;
+  private final Zmm temporary;
+  private final Zmm vector;
+  private final Zmm other;
+  private final int firstControl;
+  private final List<int[]> controls = new ArrayList<>();
+  private final List<Label> controlLabels = new ArrayList<>();
+  private final Label constants = new Label();
+
+  /**
+   * @param firstRegister the first of twelve vector registers that are the unpacker's
+   */
+  CodeUnpacker(Encoding encoding, int firstRegister) {
+    this.encoding = encoding;
+    bits = encoding.codeBits();
+    vector = new Zmm(firstRegister);
+    temporary = new Zmm(firstRegister + 1);
+    other = new Zmm(firstRegister + 2);
+    mask = new Zmm(firstRegister + 3);
+    firstControl = firstRegister + 4;
+    addControls();
+    controls.forEach(_ -> controlLabels.add(new Label()));
+  }
+
+  private void addControls() {
+    switch (encoding) {
+      case Q6 -> controls.add(fieldStarts(0));
+      case Q5, Q3, Q2 -> {
+        for (int first = 0; first + 4 <= perWord(); first += 4) {
+          controls.add(fieldStarts(2 + bits * first));
+        }
+        for (int first = 0; first < fieldsOfGathered(); first += 4) {
+          controls.add(fieldStarts(bits * first));
+        }
+      }
+      default -> {}
+    }
+  }
+
+  /** Four fields side by side, the first from a bit on: of either half of a word of 64 bits. */
+  private int[] fieldStarts(int firstBit) {
+    int[] starts = new int[8];
+    for (int i = 0; i < starts.length; i++) {
+      starts[i] = i / 4 * WORD_BITS + firstBit + i % 4 * bits;
+    }
+    return starts;
+  }
+
+  private int perWord() {
+    return PAIRED_BITS / bits;
+  }
+
+  /** Fields of a word that make no whole vector. */
+  private int leftOfWord() {
+    return perWord() % 4;
+  }
+
+  /** How many of the words and the pairs of a group are gathered at once: as many as have room. */
+  private int gatheredAtOnce() {
+    return encoding == Encoding.Q5 ? 2 : bits + 1;
+  }
+
+  private int fieldsOfGathered() {
+    return encoding == Encoding.Q5 ? 4 : 8;
+  }
+
+  /**
+   * The column of each byte of the block's vectors: byte b of a lane of vector v at {@code 4v + b}.
+   */
+  byte[] order() {
+    List<Integer> columns = new ArrayList<>();
+    switch (encoding) {
+      case Q8 -> addColumns(columns, 0, 64, 1);
+      case Q4 -> {
+        for (int unit = 0; unit < 8; unit++) {
+          addColumns(columns, 8 * unit, 4, 2);
+          addColumns(columns, 8 * unit + 1, 4, 2);
+        }
+      }
+      case Q6 -> {
+        for (int group = 0; group < 64; group += 16) {
+          for (int word = 0; word < 3; word++) {
+            addColumns(columns, group + 5 * word, 4, 1);
+          }
+          addColumns(columns, group + 4, 3, 5);
+          addColumns(columns, group + 15, 1, 1);
+        }
+      }
+      case Q5, Q3, Q2 -> {
+        addPairedColumns(columns, 0);
+        addPairedColumns(columns, 32);
+      }
+      default -> throw new AssertionError(encoding);
+    }
+    byte[] order = new byte[columns.size()];
+    for (int i = 0; i < order.length; i++) {
+      order[i] = columns.get(i).byteValue();
+    }
+    return order;
+  }
+
+  private void addPairedColumns(List<Integer> columns, int group) {
+    int whole = perWord() - leftOfWord();
+    for (int word = 0; word < bits; word++) {
+      addColumns(columns, group + perWord() * word, whole, 1);
+    }
+    for (int word = 0; word < bits; word++) {
+      addColumns(columns, group + perWord() * word + whole, leftOfWord(), 1);
+    }
+    addColumns(columns, group + PAIRED_BITS, 2, 1);
+  }
+
+  private static void addColumns(List<Integer> columns, int first, int count, int distance) {
+    for (int i = 0; i < count; i++) {
+      columns.add(first + distance * i);
+    }
+  }
+
+  /** Assembles the loading of what is the same for all blocks. */
+  void prepare(Assembler a) {
+    if (encoding != Encoding.Q8) {
+      a.vmovdqu32(mask, Address.of(constants));
+    }
+    for (int i = 0; i < controls.size(); i++) {
+      a.vmovdqu32(new Zmm(firstControl + i), Address.of(controlLabels.get(i)));
+    }
+  }
+
+  /** Assembles the constants, to stand behind the code. */
+  void putConstants(Assembler a) {
+    a.align(ScalarCodes.UNIT_BYTES);
+    a.bind(constants);
+    int byteMask = (1 << bits) - 1;
+    for (int lane = 0; lane < 16; lane++) {
+      a.words(byteMask * 0x01010101);
+    }
+    for (int i = 0; i < controls.size(); i++) {
+      a.bind(controlLabels.get(i));
+      for (int j = 0; j < ScalarCodes.UNIT_BYTES; j++) {
+        a.bytes((byte) controls.get(i)[j % 8]);
+      }
+    }
+  }
+
+  /** Groups of a block, to be unpacked one by one. */
+  int groups() {
+    return switch (encoding) {
+      case Q8 -> 16;
+      case Q4 -> 8;
+      case Q6 -> 4;
+      case Q5, Q3, Q2 -> 2;
+      default -> throw new AssertionError(encoding);
+    };
+  }
+
+  /** What is done with each vector. */
+  interface VectorUse {
+    /**
+     * @param index of the vector in its block
+     * @param codes its register, free again behind the use
+     */
+    void assemble(int index, Zmm codes);
+  }
+
+  /**
+   * Assembles the unpacking of a group.
+   *
+   * @param unit the address of a unit of the block
+   */
+  void unpack(Assembler a, int group, IntFunction<Address> unit, VectorUse use) {
+    int vectors = VECTORS / groups();
+    switch (encoding) {
+      case Q8 -> {
+        a.vmovdqu32(vector, unit.apply(group));
+        use.assemble(group, vector);
+      }
+      case Q4 -> {
+        a.vmovdqu32(temporary, unit.apply(group));
+        a.vpandd(vector, temporary, mask);
+        use.assemble(2 * group, vector);
+        a.vpsrld(temporary, temporary, 4);
+        a.vpandd(vector, temporary, mask);
+        use.assemble(2 * group + 1, vector);
+      }
+      case Q6 -> unpackSixBits(a, group, unit, use);
+      case Q5, Q3, Q2 ->
+          unpackPaired(a, vectors * group, word -> unit.apply(bits * group + word), use);
+      default -> throw new AssertionError(encoding);
+    }
+  }
+
+  private void unpackSixBits(Assembler a, int group, IntFunction<Address> unit, VectorUse use) {
+    for (int word = 0; word < 3; word++) {
+      a.vpmultishiftqb(vector, new Zmm(firstControl), unit.apply(3 * group + word));
+      a.vpandd(vector, vector, mask);
+      use.assemble(4 * group + word, vector);
+    }
+    // The bits above the third word's fields, then those of the second and the first, make the last
+    // column; the highest bytes of the words have a field each.
+    a.vmovdqu32(other, unit.apply(3 * group + 2));
+    a.vpsrld(temporary, other, 30);
+    for (int word = 1; word >= 0; word--) {
+      a.vmovdqu32(vector, unit.apply(3 * group + word));
+      a.vpshldd(temporary, temporary, vector, 2);
+    }
+    a.vpshldd(temporary, temporary, other, 8);
+    a.vmovdqu32(other, unit.apply(3 * group + 1));
+    a.vpshldd(temporary, temporary, other, 8);
+    a.vpshldd(temporary, temporary, vector, 8);
+    a.vpandd(vector, temporary, mask);
+    use.assemble(4 * group + 3, vector);
+  }
+
+  private void unpackPaired(
+      Assembler a, int firstVector, IntFunction<Address> word, VectorUse use) {
+    int index = firstVector;
+    int ofWord = perWord() / 4;
+    for (int j = 0; j < bits; j++) {
+      for (int i = 0; i < ofWord; i++) {
+        a.vpmultishiftqb(vector, new Zmm(firstControl + i), word.apply(j));
+        a.vpandd(vector, vector, mask);
+        use.assemble(index++, vector);
+      }
+    }
+    for (int first = 0; first <= bits; first += gatheredAtOnce()) {
+      gather(a, first, Math.min(bits + 1, first + gatheredAtOnce()), word);
+      for (int i = 0; 4 * i < fieldsOfGathered(); i++) {
+        a.vpmultishiftqb(vector, new Zmm(firstControl + ofWord + i), temporary);
+        a.vpandd(vector, vector, mask);
+        use.assemble(index++, vector);
+      }
+    }
+  }
+
+  /**
+   * Puts what is left of some words side by side, the first lowest; behind the last word the pairs.
+   */
+  private void gather(Assembler a, int first, int end, IntFunction<Address> word) {
+    int leftBits = bits * leftOfWord();
+    int next = end - 1;
+    if (end > bits) {
+      // The lowest two bits of the words, those of the first word highest, are the last two codes.
+      a.vmovdqu32(temporary, word.apply(bits - 1));
+      a.vpslld(temporary, temporary, PAIRED_BITS);
+      for (int j = bits - 2; j >= 0; j--) {
+        a.vmovdqu32(vector, word.apply(j));
+        a.vpshrdd(temporary, temporary, vector, WORD_BITS - PAIRED_BITS);
+      }
+      a.vpsrld(temporary, temporary, WORD_BITS - 2 * bits);
+    } else {
+      a.vmovdqu32(temporary, word.apply(next));
+      a.vpsrld(temporary, temporary, WORD_BITS - leftBits);
+    }
+    for (int j = next - 1; j >= first; j--) {
+      a.vmovdqu32(vector, word.apply(j));
+      a.vpshldd(temporary, temporary, vector, leftBits);
+    }
+  }
+}

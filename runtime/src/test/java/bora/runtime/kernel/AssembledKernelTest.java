@@ -1,0 +1,174 @@
+package bora.runtime.kernel;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import bora.formats.encoding.EncodedTensor;
+import bora.formats.encoding.Encoding;
+import bora.formats.encoding.LittleEndian;
+import bora.formats.encoding.ScalarCodes;
+import bora.formats.encoding.ScalarGrid;
+import bora.runtime.kernel.RandomMatrix.Content;
+import bora.runtime.machine.MachineCode;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
+import java.util.HashSet;
+import java.util.Random;
+import java.util.Set;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+
+/**
+ * Machine code against its definition, bit for bit. {@link MultiplyKernelTest} holds it against
+ * that of all kernels.
+ */
+class AssembledKernelTest {
+  private static final int[] ROWS = {1, 15, 16, 17, 64, 65, 100};
+  private static final int[] COLUMNS = {1, 63, 64, 65, 300};
+
+  @BeforeAll
+  static void machineCodeRuns() {
+    assumeTrue(
+        MachineCode.unsupportedReason().isEmpty(),
+        () -> "no machine code: " + MachineCode.unsupportedReason().orElseThrow());
+    assumeTrue(Lanes.COUNT == 16, "machine code knows no width of vectors: tested once");
+  }
+
+  @ParameterizedTest
+  @EnumSource(
+      value = Encoding.class,
+      names = {"Q8", "Q6", "Q5", "Q4", "Q3", "Q2"})
+  void ordersNameEveryColumnOnce(Encoding encoding) {
+    Set<Byte> columns = new HashSet<>();
+    for (byte column : new CodeUnpacker(encoding, 16).order()) {
+      columns.add(column);
+    }
+    assertEquals(64, columns.size());
+    assertTrue(columns.stream().allMatch(column -> column >= 0 && column < 64));
+  }
+
+  @ParameterizedTest
+  @EnumSource(
+      value = Encoding.class,
+      names = {"Q8", "Q6", "Q5", "Q4", "Q3", "Q2"})
+  void equalsItsDefinitionBitForBit(Encoding encoding) {
+    for (int rows : ROWS) {
+      for (int columns : COLUMNS) {
+        for (Content content : Content.values()) {
+          assertEqualsTheDefinition(encoding, rows, columns, content);
+        }
+      }
+    }
+  }
+
+  private static void assertEqualsTheDefinition(
+      Encoding encoding, int rows, int columns, Content content) {
+    try (Arena arena = Arena.ofConfined()) {
+      EncodedTensor matrix =
+          RandomMatrix.of(arena, encoding, rows, columns, content, rows + columns);
+      AssembledCode code = AssembledCode.of(encoding);
+      for (Activations activations : Activations.values()) {
+        float[] x = activations.values(columns);
+        for (ActivationDigits digits : ActivationDigits.values()) {
+          float[] y = new float[rows];
+          AssembledProducts.multiply(
+              code, digits, matrix, x, 0, y, 0, 0, encoding.panelCount(rows));
+          assertArrayEquals(
+              bits(expected(matrix, digits, x)),
+              bits(y),
+              () -> digits + " " + activations + " " + matrix.shape());
+        }
+      }
+    }
+  }
+
+  /** What activations may be like. */
+  private enum Activations {
+    GAUSSIAN {
+      @Override
+      float value(Random random, int column) {
+        return (float) random.nextGaussian();
+      }
+    },
+    OUTLIERS {
+      @Override
+      float value(Random random, int column) {
+        return (float) (random.nextGaussian() * Math.pow(10, random.nextInt(13) - 6));
+      }
+    },
+    TINY_AND_HUGE {
+      @Override
+      float value(Random random, int column) {
+        return (float) (random.nextGaussian() * (column < 64 ? 0x1p-140 : 0x1p90));
+      }
+    },
+    ZERO {
+      @Override
+      float value(Random random, int column) {
+        return 0;
+      }
+    },
+    NOT_FINITE {
+      @Override
+      float value(Random random, int column) {
+        return column == 0 ? Float.NaN : column == 64 ? Float.NEGATIVE_INFINITY : 1;
+      }
+    };
+
+    abstract float value(Random random, int column);
+
+    float[] values(int columns) {
+      Random random = new Random(columns);
+      float[] values = new float[columns];
+      for (int i = 0; i < columns; i++) {
+        values[i] = value(random, i);
+      }
+      return values;
+    }
+  }
+
+  /** Codes and steps come from decoded values, whose definition knows nothing of units. */
+  private static float[] expected(EncodedTensor matrix, ActivationDigits digits, float[] x) {
+    DigitProducts.Block[] blocks = DigitProducts.blocks(digits, x, 0, x.length);
+    float[] expected = new float[matrix.shape().rows()];
+    for (int row = 0; row < expected.length; row++) {
+      byte[] codes = new byte[blocks.length * 64];
+      float[] steps = new float[blocks.length];
+      for (int c = 0; c < x.length; c++) {
+        steps[c / 64] = matrix.step(row, c);
+        codes[c] = code(matrix, row, c);
+      }
+      expected[row] =
+          DigitProducts.multiply(matrix.encoding(), codes, steps, blocks, blocks.length);
+    }
+    return expected;
+  }
+
+  private static byte code(EncodedTensor matrix, int row, int column) {
+    Encoding encoding = matrix.encoding();
+    MemorySegment panel = matrix.panel(row / ScalarGrid.LANES);
+    long block =
+        encoding.codesOffsetBytes(matrix.shape().columns())
+            + (long) (column / 64) * encoding.blockBytes();
+    int code = 0;
+    for (ScalarCodes.Field field : ScalarCodes.fields(encoding, column % 64)) {
+      long offset = block + 64L * field.unit() + 4L * (row % ScalarGrid.LANES);
+      int bits = panel.get(LittleEndian.INT, offset) >>> field.wordBit() & field.mask();
+      code |= bits << field.codeBit();
+    }
+    return (byte) code;
+  }
+
+  private static int[] bits(float[] values) {
+    int[] bits = new int[values.length];
+    Arrays.setAll(
+        bits,
+        // Which NaN it is does not matter.
+        i -> Float.floatToIntBits(values[i]));
+    return bits;
+  }
+}
