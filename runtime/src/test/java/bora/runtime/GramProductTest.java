@@ -58,7 +58,7 @@ class GramProductTest {
     float[] weights = random(rows);
     double[][] sums = new double[leftColumns][rightColumns];
     try (WorkerPool pool = new WorkerPool(2)) {
-      GramProduct product = new GramProduct(Kernels.preferred(), pool);
+      GramProduct product = new GramProduct(Kernels.portable(), pool);
       product.addCross(left, 2, leftColumns + 1, right, 4, rightColumns + 3, rows, weights, sums);
     }
     for (int i = 0; i < leftColumns; i += 1 + leftColumns / 9) {

@@ -65,7 +65,7 @@ public final class SequentialRounding implements AutoCloseable {
     windows = calibration.windows();
     tokens = calibration.source().windowTokens();
     width = config.hiddenSize();
-    steps = new LayerSteps(config, tokens, new RuntimeOptions(threads, KernelChoice.AUTO));
+    steps = new LayerSteps(config, tokens, new RuntimeOptions(threads, KernelChoice.PORTABLE));
     sumWeights = new float[tokens];
     Arrays.fill(sumWeights, 1);
     sumWeights[0] = MomentSums.FIRST_TOKEN_FACTOR;
