@@ -2,6 +2,7 @@ package bora.verifier;
 
 import bora.formats.MismatchedArtifactException;
 import bora.formats.ProgressListener;
+import bora.formats.encoding.EncodedTensor;
 import bora.formats.json.ModelConfigJson;
 import bora.formats.model.ModelConfig;
 import bora.formats.model.TensorKey;
@@ -26,18 +27,9 @@ public final class ConversionCheck {
   private ConversionCheck() {}
 
   /**
-   * Whether a pack's weights can be compared: with a calibration, channels are folded into their
-   * neighbours and errors fed back, so that single weights say nothing.
-   */
-  public static boolean appliesTo(PackReader pack) {
-    return pack.manifest().provenance().calibrationSha256().isEmpty();
-  }
-
-  /**
    * Compares.
    *
    * @param checkpoint what the pack claims to be made of, of the same config
-   * @param pack one that this {@link #appliesTo}
    * @param progress hears of every weight compared, in all {@link #weightsCompared}
    * @throws MismatchedArtifactException when the pack is of another config, saying which field
    */
@@ -46,15 +38,29 @@ public final class ConversionCheck {
     ModelConfig config = pack.config();
     requireSameConfig(checkpoint, pack);
     int stride = rowStride(config);
+    boolean calibrated = pack.manifest().provenance().calibrationSha256().isPresent();
+    WeightSource right = calibrated ? new FoldedCheckpoint(checkpoint, pack) : checkpoint;
     try {
       List<TensorError> errors =
           config.tensors().keySet().parallelStream()
-              .map(key -> compare(checkpoint, pack, key, stride, progress))
+              .map(
+                  key ->
+                      compare(
+                          right, pack, comparison(key, pack, calibrated), key, stride, progress))
               .toList();
       return new ConversionResult(checkpoint.description(), errors);
     } catch (UncheckedIOException e) {
       throw e.getCause();
     }
+  }
+
+  /** What keeps all values compares exactly, calibrated or not. */
+  private static RowComparison comparison(TensorKey key, PackReader pack, boolean calibrated) {
+    EncodedTensor tensor = pack.tensor(key);
+    boolean rounded = tensor.encoding().isScalar() || tensor.encoding().isTrellis();
+    return calibrated && rounded
+        ? new FeedbackComparison(key, tensor)
+        : new TensorComparison(key, tensor);
   }
 
   static void requireSameConfig(WeightSource checkpoint, PackReader pack)
@@ -81,18 +87,19 @@ public final class ConversionCheck {
   private static TensorError compare(
       WeightSource checkpoint,
       PackReader pack,
+      RowComparison comparison,
       TensorKey key,
       int stride,
       ProgressListener progress) {
     try {
-      TensorComparison comparison = new TensorComparison(key, pack.tensor(key));
       float[] expected = new float[pack.tensor(key).shape().columns()];
       for (int row = 0; row < pack.tensor(key).shape().rows(); row += stride) {
         checkpoint.readRows(key, row, 1, expected, 0);
         comparison.addRow(row, expected);
       }
-      progress.advance((long) comparison.rows() * expected.length);
-      return comparison.result();
+      TensorError error = comparison.result();
+      progress.advance((long) error.rows() * expected.length);
+      return error;
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }

@@ -6,30 +6,10 @@ import bora.formats.encoding.Encoding;
 import bora.formats.encoding.ScalarGrid;
 import bora.formats.model.TensorKey;
 
-/** One tensor's encoded weights against the right ones, gathered row by row. */
-final class TensorComparison {
+/** Weights that were rounded to the nearest value, each by itself. */
+final class TensorComparison implements RowComparison {
   /** Rounding to nearest was done in float32: up to 256 steps with 24 bits, so 2^-16 of a step. */
   private static final double HALF_STEP = 0.5 + 0x1p-14;
-
-  /** Of a bf16's spacing above its value: half of 2^-7. */
-  private static final double BF16_ROUNDING = 0x1p-8;
-
-  /** A row's scale is a bf16, rounded up. */
-  private static final double ROW_SCALE_ROUNDING = 1 + 0x1p-7;
-
-  /** The sub-scales are a fifth of an octave apart, and the smallest is an eighth. */
-  private static final double SUB_SCALE_RATIO = Math.pow(2, 0.2);
-
-  private static final double SMALLEST_SUB_SCALE = 1.0 / 8;
-
-  /**
-   * Trellis codes come within 1.2 dB (a factor of 1.3) of the best, 4^-bits, on Gaussian weights;
-   * the rest is for rows with heavier tails.
-   */
-  private static final double TRELLIS = 3;
-
-  /** A tensor of the same deviation that has nothing to do with it makes at least 1. */
-  private static final double WORST_PROMISE = 0.9;
 
   private final TensorKey key;
   private final EncodedTensor tensor;
@@ -47,16 +27,13 @@ final class TensorComparison {
     this.stored = new float[tensor.shape().columns()];
   }
 
-  /**
-   * @param expected the row's right weights
-   */
-  void addRow(int row, float[] expected) {
+  @Override
+  public void addRow(int row, float[] expected) {
     tensor.decodeRow(row, stored, 0);
-    double rowLargest = largest(expected, 0, expected.length);
+    promisedSquares += EncodingPromise.ofRow(tensor.encoding(), expected);
     for (int first = 0; first < expected.length; first += ScalarGrid.COLUMNS_PER_BLOCK) {
       int end = Math.min(first + ScalarGrid.COLUMNS_PER_BLOCK, expected.length);
       addBlock(row, first, end, expected);
-      promisedSquares += promised(expected, first, end, rowLargest);
     }
     rows++;
   }
@@ -98,49 +75,8 @@ final class TensorComparison {
     return beyond || Math.abs(expected - found) <= HALF_STEP * step;
   }
 
-  /**
-   * The squared error of a block that no honest encoder exceeds on these weights: the scales can be
-   * chosen so that every weight is within half a step, and others are only chosen if they lose
-   * less.
-   */
-  private double promised(float[] expected, int first, int end, double rowLargest) {
-    Encoding encoding = tensor.encoding();
-    double promised = 0;
-    if (encoding == Encoding.BF16) {
-      for (int i = first; i < end; i++) {
-        promised += expected[i] * (double) expected[i] * BF16_ROUNDING * BF16_ROUNDING;
-      }
-    }
-    if (encoding.isScalar()) {
-      double covered =
-          Math.max(
-              SUB_SCALE_RATIO * largest(expected, first, end), SMALLEST_SUB_SCALE * rowLargest);
-      double reach = ScalarGrid.centre(encoding.codeBits()) + 0.5;
-      double halfStep = ROW_SCALE_ROUNDING * covered / reach / 2;
-      promised = (end - first) * halfStep * halfStep;
-    }
-    if (encoding.isTrellis()) {
-      double share = TRELLIS * Math.pow(4, -encoding.codeBits());
-      for (int i = first; i < end; i++) {
-        promised += Math.min(WORST_PROMISE, share) * expected[i] * expected[i];
-      }
-    }
-    return promised;
-  }
-
-  private static double largest(float[] values, int first, int end) {
-    double largest = 0;
-    for (int i = first; i < end; i++) {
-      largest = Math.max(largest, Math.abs(values[i]));
-    }
-    return largest;
-  }
-
-  int rows() {
-    return rows;
-  }
-
-  TensorError result() {
+  @Override
+  public TensorError result() {
     double relative = squares == 0 ? squaredDifference : squaredDifference / squares;
     double promised = squares == 0 ? promisedSquares : promisedSquares / squares;
     return new TensorError(

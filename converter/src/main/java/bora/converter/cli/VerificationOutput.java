@@ -104,9 +104,7 @@ final class VerificationOutput {
       report = Build.verify(pack, candidate, reference, limits, replacement, positions);
     }
     report = report.withKernels(checkKernels(pack, err));
-    if (checkpoint.isPresent() && !ConversionCheck.appliesTo(pack)) {
-      err.println("not checking weights: those of a pack made with a calibration are folded");
-    } else if (checkpoint.isPresent()) {
+    if (checkpoint.isPresent()) {
       report = report.withConversion(checkConversion(checkpoint.get(), pack, err));
     }
     return report;

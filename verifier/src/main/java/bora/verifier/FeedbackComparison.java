@@ -1,0 +1,169 @@
+package bora.verifier;
+
+import bora.formats.encoding.EncodedTensor;
+import bora.formats.encoding.ScalarGrid;
+import bora.formats.model.TensorKey;
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * Weights that were rounded together, errors fed back and corrected for what their input lost: each
+ * may be far from its own, but what goes wrong in scales and places shows in sums over many. The
+ * <em>gain</em> of some weights is their regression on the right ones; {@code docs/verification.md}
+ * has the limits.
+ */
+final class FeedbackComparison implements RowComparison {
+  /** As far as two bits fewer: what feedback and corrections may add to plain rounding. */
+  private static final double SHARE = 16;
+
+  /** Halfway, and more, to a scale that is wrong by a factor of two. */
+  private static final double MAX_GAIN_RATIO = 1.6;
+
+  /** Coarse codes shrink all weights, one bit to 0.7 of them. */
+  private static final double MIN_MATRIX_GAIN = 0.5;
+
+  /** Coarser weights of one column say too little. */
+  private static final int MIN_COLUMN_BITS = 3;
+
+  private static final int MIN_COLUMN_ROWS = 32;
+
+  /** What corrections may do to a block beside its row. */
+  private static final double BLOCK_SHIFT = 0.05;
+
+  /** Standard deviations that a block's gain may be from its row's. */
+  private static final double BLOCK_DEVIATIONS = 8;
+
+  private final TensorKey key;
+  private final EncodedTensor tensor;
+  private final float[] stored;
+  private final Sums all = new Sums();
+  private final Sums[] columns;
+  private final List<Integer> rows = new ArrayList<>();
+  private final List<Double> rowGains = new ArrayList<>();
+  private double promisedSquares;
+  private long wrong;
+  private TensorError.Place firstWrong = new TensorError.Place(0, 0);
+
+  /** Sums over some weights. */
+  private static final class Sums {
+    private int count;
+    private double products;
+    private double squares;
+    private double foundSquares;
+    private double squaredDifference;
+
+    void add(double found, double expected) {
+      count++;
+      products += found * expected;
+      squares += expected * expected;
+      foundSquares += found * found;
+      squaredDifference += (found - expected) * (found - expected);
+    }
+
+    double gain() {
+      return products / squares;
+    }
+
+    /** The squared error of the best multiple of what was found, divided by the right squares. */
+    double unexplained() {
+      return foundSquares == 0 ? 1 : 1 - products / squares * (products / foundSquares);
+    }
+
+    /** Relative, without what a wrong gain makes of it. */
+    double error() {
+      double gain = gain();
+      return Math.max(0, squaredDifference / squares - (gain - 1) * (gain - 1));
+    }
+  }
+
+  FeedbackComparison(TensorKey key, EncodedTensor tensor) {
+    this.key = key;
+    this.tensor = tensor;
+    this.stored = new float[tensor.shape().columns()];
+    this.columns = new Sums[stored.length];
+    for (int column = 0; column < columns.length; column++) {
+      columns[column] = new Sums();
+    }
+  }
+
+  @Override
+  public void addRow(int row, float[] expected) {
+    tensor.decodeRow(row, stored, 0);
+    promisedSquares += EncodingPromise.ofRow(tensor.encoding(), expected);
+    double last = 0;
+    for (float value : stored) {
+      last = Math.max(last, Math.abs(value));
+    }
+    Sums within = new Sums();
+    for (int column = 0; column < expected.length; column++) {
+      all.add(stored[column], expected[column]);
+      columns[column].add(stored[column], expected[column]);
+      // What lies beyond the last level was cut off: that is no matter of scale.
+      if (Math.abs(expected[column]) <= last) {
+        within.add(stored[column], expected[column]);
+      }
+    }
+    rows.add(row);
+    rowGains.add(within.gain());
+    if (tensor.encoding().isScalar() && within.squares > 0) {
+      compareBlocks(row, expected, within);
+    }
+  }
+
+  private void compareBlocks(int row, float[] expected, Sums ofRow) {
+    for (int first = 0; first < expected.length; first += ScalarGrid.COLUMNS_PER_BLOCK) {
+      int end = Math.min(first + ScalarGrid.COLUMNS_PER_BLOCK, expected.length);
+      Sums block = new Sums();
+      for (int column = first; column < end; column++) {
+        block.add(stored[column], expected[column]);
+      }
+      double error = Math.max(block.error(), ofRow.error());
+      double allowed = BLOCK_SHIFT + BLOCK_DEVIATIONS * Math.sqrt(error / block.count);
+      if (Math.abs(block.gain() / ofRow.gain() - 1) > allowed) {
+        found(row, first, block.count);
+      }
+    }
+  }
+
+  private void found(int row, int column, long weights) {
+    if (wrong == 0) {
+      firstWrong = new TensorError.Place(row, column);
+    }
+    wrong += weights;
+  }
+
+  @Override
+  public TensorError result() {
+    if (all.squares == 0) {
+      return result(all.squaredDifference, 0);
+    }
+    double gain = all.gain();
+    if (!(gain >= MIN_MATRIX_GAIN && gain <= MAX_GAIN_RATIO)) {
+      found(rows.getFirst(), 0, all.count);
+    }
+    for (int i = 0; i < rows.size(); i++) {
+      if (isOff(rowGains.get(i) / gain)) {
+        found(rows.get(i), 0, stored.length);
+      }
+    }
+    boolean columnsTell =
+        tensor.encoding().codeBits() >= MIN_COLUMN_BITS && rows.size() >= MIN_COLUMN_ROWS;
+    for (int column = 0; columnsTell && column < columns.length; column++) {
+      if (isOff(columns[column].gain() / gain)) {
+        found(rows.getFirst(), column, rows.size());
+      }
+    }
+    double promised = Math.min(EncodingPromise.WORST, SHARE * promisedSquares / all.squares);
+    return result(all.unexplained(), promised);
+  }
+
+  /** Of zeros alone there is no gain. */
+  private static boolean isOff(double ratio) {
+    return !Double.isNaN(ratio) && !(ratio * MAX_GAIN_RATIO >= 1 && ratio <= MAX_GAIN_RATIO);
+  }
+
+  private TensorError result(double relative, double promised) {
+    return new TensorError(
+        key, tensor.encoding(), rows.size(), relative, promised, wrong, firstWrong);
+  }
+}
