@@ -27,6 +27,9 @@ final class FeedbackComparison implements RowComparison {
 
   private static final int MIN_COLUMN_ROWS = 32;
 
+  /** Coarser rounding hides a step of a block's scale, and a block's gain strays from its row's. */
+  private static final int MIN_BLOCK_BITS = 6;
+
   /** What corrections may do to a block beside its row. */
   private static final double BLOCK_SHIFT = 0.05;
 
@@ -105,7 +108,9 @@ final class FeedbackComparison implements RowComparison {
     }
     rows.add(row);
     rowGains.add(within.gain());
-    if (tensor.encoding().isScalar() && within.squares > 0) {
+    boolean blocksTell =
+        tensor.encoding().isScalar() && tensor.encoding().codeBits() >= MIN_BLOCK_BITS;
+    if (blocksTell && within.squares > 0) {
       compareBlocks(row, expected, within);
     }
   }
@@ -117,8 +122,7 @@ final class FeedbackComparison implements RowComparison {
       for (int column = first; column < end; column++) {
         block.add(stored[column], expected[column]);
       }
-      double error = Math.max(block.error(), ofRow.error());
-      double allowed = BLOCK_SHIFT + BLOCK_DEVIATIONS * Math.sqrt(error / block.count);
+      double allowed = BLOCK_SHIFT + BLOCK_DEVIATIONS * Math.sqrt(block.error() / block.count);
       if (Math.abs(block.gain() / ofRow.gain() - 1) > allowed) {
         found(row, first, block.count);
       }

@@ -7,8 +7,8 @@ import bora.formats.model.TensorKey;
  * How far one tensor of a pack is from the checkpoint's.
  *
  * @param rows rows compared
- * @param relativeError squared difference divided by the checkpoint's squares; where errors were fed
- *     back, of the best multiple of the stored weights
+ * @param relativeError squared difference divided by the checkpoint's squares; where errors were
+ *     fed back, of the best multiple of the stored weights
  * @param promised the relative error that the encoding keeps on these weights, whatever they are
  * @param misrounded weights whose stored value is not the nearest that the tensor's scales allow;
  *     where errors were fed back, those of rows, columns and blocks whose scale is wrong
