@@ -5,6 +5,8 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import bora.formats.checkpoint.Checkpoint;
+import bora.quantizer.calibration.Calibration;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
@@ -12,11 +14,13 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Random;
 import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestInstance;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** From a text's tokens to a pack within a budget. */
@@ -140,14 +144,38 @@ class CalibrateCommandTest {
     assertFalse(Files.exists(directory.resolve("no.bora")));
   }
 
-  @Test
-  void refusesATextThatIsTooShort() throws IOException {
-    Path brief = directory.resolve("brief");
-    Files.writeString(brief, "1 2 3");
+  @ParameterizedTest
+  @CsvSource({
+    "'', expected token ids",
+    "1 2 3, too short: expected at least 512 tokens",
+    "1 2 999999, tokens of another model",
+  })
+  void refusesTokensThatNothingCanBeLearntFrom(String content, String reason) throws IOException {
+    Path text = Files.writeString(directory.resolve("brief"), content);
     CommandLineRun run =
-        CommandLineRun.of("calibrate", MIXTRAL, "--tokens", brief, "-o", directory.resolve("no"));
+        CommandLineRun.of("calibrate", MIXTRAL, "--tokens", text, "-o", directory.resolve("no"));
     assertEquals(3, run.exitCode());
-    assertTrue(run.err().contains("too short"), run.err());
+    assertTrue(run.err().contains("brief") && run.err().contains(reason), run.err());
+    assertFalse(Files.exists(directory.resolve("no")));
+  }
+
+  /** What a calibration was made of is in it: nothing but the text that was named. */
+  @Test
+  void everyWindowIsAPieceOfTheText() throws IOException {
+    String text = " " + Files.readString(tokens).strip() + " ";
+    try (Checkpoint checkpoint = Checkpoint.open(MIXTRAL);
+        Calibration read =
+            Calibration.open(calibration, checkpoint.config(), checkpoint.fingerprint())) {
+      assertEquals(3, read.windows().size());
+      for (int[] window : read.windows()) {
+        String piece =
+            IntStream.of(window)
+                .skip(1)
+                .mapToObj(String::valueOf)
+                .collect(Collectors.joining(" ", " ", " "));
+        assertTrue(text.contains(piece), piece);
+      }
+    }
   }
 
   @Test

@@ -92,6 +92,20 @@ class ExampleScriptsTest {
   }
 
   @Test
+  void qualityIsNotMeasuredOnTheTextOfTheCalibration() throws Exception {
+    Path text = Files.writeString(directory.resolve("text"), "one text");
+    Map<String, Object> environment =
+        Map.of(
+            "CHECKPOINT", CommandLineRun.example("tiny-mistral"),
+            "OUT", directory.resolve("out"),
+            "SIZES", "2MB",
+            "CALIBRATION_TEXT", text,
+            "EVALUATION_TEXT", Files.copy(text, directory.resolve("copy")));
+    assertEquals(2, run(environment, PIPELINE.resolve("quality.sh")));
+    assertTrue(Files.readString(log()).contains("expected different texts"));
+  }
+
+  @Test
   void theWorkflowRunsThePipeline() throws IOException {
     JsonNode workflow = new YAMLMapper().readTree(PIPELINE.resolve("release.yml").toFile());
     String script = Files.readString(PIPELINE.resolve("release.sh"));

@@ -1,6 +1,7 @@
 package bora.converter.cli;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import bora.formats.encoding.LittleEndian;
 import com.fasterxml.jackson.databind.JsonNode;
@@ -11,6 +12,7 @@ import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import java.util.function.IntBinaryOperator;
@@ -174,5 +176,37 @@ class RescaledCheckpointTest {
   @Test
   void thePackIsTheSameHoweverChannelsWereScaled() throws IOException {
     assertEquals(hashes(MIXTRAL, "original"), hashes(rescaled(), "other"));
+  }
+
+  /** Its siblings are as they were; no rescaling of channels could undo this. */
+  @Test
+  void anExpertThatMattersFarMoreGetsMoreBitsInEveryProjection() throws IOException {
+    Copy copy = new Copy("super");
+    copy.scale("model.layers.1.block_sparse_moe.experts.3.w2", (row, column) -> 4);
+    Path checkpoint = copy.write();
+    Path plan = directory.resolve("super.json");
+    Map<String, Double> bytes = new HashMap<>();
+    for (JsonNode tensor :
+        plan(checkpoint, calibrate(checkpoint, "c"), plan, 3.2).path("tensors")) {
+      if (tensor.path("layer").asInt(-1) == 1 && tensor.has("expert")) {
+        String name = tensor.path("expert").asText() + " " + tensor.path("role").asText();
+        bytes.put(name, tensor.path("bytes").doubleValue());
+      }
+    }
+    for (int sibling = 0; sibling < EXPERTS; sibling++) {
+      if (sibling == 3) {
+        continue;
+      }
+      double most = 0;
+      double others = 0;
+      for (String role : List.of("w1", "w3", "w2")) {
+        double of = bytes.get("3 " + role);
+        double other = bytes.get(sibling + " " + role);
+        assertTrue(of > other, role + " of expert " + sibling + ": " + bytes);
+        most += of;
+        others += other;
+      }
+      assertTrue(most > 1.4 * others, "expert " + sibling + ": " + bytes);
+    }
   }
 }
