@@ -140,8 +140,7 @@ class SequentialConversionTest {
   void severalPacksOfOneRunAreThoseOfRunsOfTheirOwn() throws IOException {
     Path second = directory.resolve("second.bora");
     List<Conversion.Target> targets =
-        List.of(
-            target(plan("q8"), directory.resolve("first.bora")), target(finerExpert(), second));
+        List.of(target(plan("q8"), directory.resolve("first.bora")), target(finerExpert(), second));
     AtomicLong heard = new AtomicLong();
     Conversion.run(
         checkpoint,
