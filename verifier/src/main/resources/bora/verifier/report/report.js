@@ -10,6 +10,13 @@
     return size >= 0.001 && size < 1e6 ? String(Number(value.toPrecision(4))) : value.toExponential(1);
   };
 
+  // Decades alone, as long as there are two of them.
+  const isDecade = (value) => Math.abs(Math.log10(value) % 1) < 1e-9;
+  const logarithmicLabel = (value, index, ticks) =>
+    isDecade(value) || ticks.filter((tick) => isDecade(tick.value)).length < 2
+      ? Number(value.toPrecision(2)).toExponential()
+      : null;
+
   // Lines across a stack, each with its name at the upper end.
   const marks = (lines) => ({
     id: "marks",
@@ -57,7 +64,7 @@
       max: stack ? upperEnd(chart) : undefined,
       grid: { color: colour("--line") },
       ticks: chart.logarithmic
-        ? { maxTicksLimit: 7, callback: (tick) => (Math.abs(Math.log10(tick) % 1) < 1e-9 ? tick.toExponential(0) : null) }
+        ? { maxTicksLimit: 7, callback: logarithmicLabel }
         : { maxTicksLimit: 6, includeBounds: !stack, callback: short },
     };
     return new Chart(document.getElementById(chart.id), {
