@@ -1,18 +1,19 @@
 package bora.runtime.kernel;
 
 import bora.formats.encoding.EncodedTensor;
+import bora.formats.encoding.Encoding;
 import bora.runtime.machine.MachineCode;
 import java.lang.ref.Reference;
 
 /**
  * Kernels in machine code, where the compiler has no way to the instructions: products with
- * matrices in the scalar encodings, of one token, and of several whose activations are rounded. All
- * else is left to other kernels.
+ * matrices in the scalar encodings, of one token, and of several whose activations are rounded; and
+ * those of one token in {@code t2} to {@code t5}. All else is left to other kernels.
  *
- * <p>Products are what {@link DigitProducts} defines, bit for bit. With one digit this is, but for
- * the order and the rounding of float32 sums, what {@link ScalarKernels} makes of rounded
- * activations; with four, of exact ones. With {@code q4} and one digit {@link VectorKernels} give
- * the same bits.
+ * <p>Products with scalar encodings are what {@link DigitProducts} defines, bit for bit. With one
+ * digit this is, but for the order and the rounding of float32 sums, what {@link ScalarKernels}
+ * makes of rounded activations; with four, of exact ones. With {@code q4} and one digit {@link
+ * VectorKernels} give the same bits; with trellis codes too, where nothing is denormal.
  */
 public final class AssembledKernels implements Kernels {
   private final Kernels others;
@@ -58,7 +59,11 @@ public final class AssembledKernels implements Kernels {
       int yStride,
       int panelStart,
       int panelEnd) {
-    boolean covered = matrix.encoding().isScalar() && (tokens == 1 || roundsActivations);
+    Encoding encoding = matrix.encoding();
+    boolean covered =
+        tokens == 1
+            ? encoding.isScalar() || AssembledTrellis.covers(encoding)
+            : encoding.isScalar() && roundsActivations;
     if (!covered) {
       others.multiply(
           matrix, x, xOffset, xStride, tokens, y, yOffset, yStride, panelStart, panelEnd);
@@ -66,8 +71,20 @@ public final class AssembledKernels implements Kernels {
     }
     MultiplyBounds.check(
         matrix, x, xOffset, xStride, tokens, y, yOffset, yStride, panelStart, panelEnd);
-    AssembledCode code = AssembledCode.of(matrix.encoding());
     try {
+      if (encoding.isTrellis()) {
+        AssembledTrellisProducts.multiply(
+            AssembledTrellisProducts.code(encoding),
+            matrix,
+            x,
+            xOffset,
+            y,
+            yOffset,
+            panelStart,
+            panelEnd);
+        return;
+      }
+      AssembledCode code = AssembledCode.of(encoding);
       if (tokens == 1) {
         ActivationDigits digits = roundsActivations ? ActivationDigits.ONE : ActivationDigits.FOUR;
         AssembledProducts.multiply(

@@ -3,7 +3,6 @@ package bora.runtime.kernel;
 import bora.formats.encoding.EncodedTensor;
 import bora.formats.encoding.Encoding;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 
 /** A matrix by one token in machine code: the order of the work, and what each call is given. */
 final class AssembledProducts {
@@ -96,11 +95,7 @@ final class AssembledProducts {
       long records,
       AssembledScratch scratch) {
     int blocks = Math.ceilDiv(columns, BLOCK_COLUMNS);
-    MemorySegment activations = scratch.activations(blocks * BLOCK_COLUMNS);
-    MemorySegment.copy(x, xOffset, activations, ValueLayout.JAVA_FLOAT, 0, columns);
-    for (int c = columns; c < blocks * BLOCK_COLUMNS; c++) {
-      activations.setAtIndex(ValueLayout.JAVA_FLOAT, c, 0);
-    }
+    MemorySegment activations = scratch.activations(x, xOffset, columns, blocks * BLOCK_COLUMNS);
     scratch.setParameter(AssembledRounding.X, activations.address());
     scratch.setParameter(AssembledRounding.RECORDS, records);
     scratch.setParameter(AssembledRounding.BLOCKS, blocks);

@@ -1,5 +1,6 @@
 package bora.runtime.kernel;
 
+import bora.formats.encoding.TrellisPanel;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -24,6 +25,10 @@ final class AssembledScratch {
   final MemorySegment steps =
       arena.allocate(
           (long) AssembledTile.MAX_BLOCKS * AssembledUnpacking.STEPS_BYTES, ALIGNMENT_BYTES);
+
+  /** Sums of a trellis panel. */
+  final MemorySegment trellisSums =
+      arena.allocate((long) TrellisPanel.ROWS * Float.BYTES, ALIGNMENT_BYTES);
 
   /** Products of several tokens. */
   final AssembledTokens tokens = new AssembledTokens(this);
@@ -55,11 +60,19 @@ final class AssembledScratch {
     return wrapping;
   }
 
-  /** Room for so many floats, of unknown content. */
-  MemorySegment activations(int count) {
+  /**
+   * Copies a token's activations to where machine code reads them.
+   *
+   * @param count at least {@code columns}: how many are read, the last of them zero
+   */
+  MemorySegment activations(float[] x, int xOffset, int columns, int count) {
     long bytes = (long) count * Float.BYTES;
     if (activations.byteSize() < bytes) {
       activations = Arena.ofAuto().allocate(bytes, ALIGNMENT_BYTES);
+    }
+    MemorySegment.copy(x, xOffset, activations, ValueLayout.JAVA_FLOAT, 0, columns);
+    for (int c = columns; c < count; c++) {
+      activations.setAtIndex(ValueLayout.JAVA_FLOAT, c, 0);
     }
     return activations;
   }

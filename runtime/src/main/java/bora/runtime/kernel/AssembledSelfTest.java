@@ -143,18 +143,25 @@ final class AssembledSelfTest {
     for (int row = firstRow; row < ROWS; row++) {
       float expected = DigitProducts.multiply(encoding, codes[row], steps[row], xs, run);
       float found = y[yOffset + row];
-      if (Float.floatToRawIntBits(expected) != Float.floatToRawIntBits(found)) {
-        throw new IllegalStateException(
-            "the machine code for "
-                + encoding.jsonName()
-                + " does not compute what it should on this processor: expected "
-                + expected
-                + ", found "
-                + found
-                + "; -D"
-                + MachineCode.PROPERTY
-                + "=off computes without");
-      }
+      check(encoding, expected, found);
+    }
+  }
+
+  /**
+   * @throws IllegalStateException when two results are not the same bits
+   */
+  static void check(Encoding encoding, float expected, float found) {
+    if (Float.floatToRawIntBits(expected) != Float.floatToRawIntBits(found)) {
+      throw new IllegalStateException(
+          "the machine code for "
+              + encoding.jsonName()
+              + " does not compute what it should on this processor: expected "
+              + expected
+              + ", found "
+              + found
+              + "; -D"
+              + MachineCode.PROPERTY
+              + "=off computes without");
     }
   }
 }

@@ -375,6 +375,10 @@ public final class Assembler {
     lanes(MAP_0F, NO_PREFIX, 0x59, to, a, b);
   }
 
+  public void vmaxps(Zmm to, Zmm a, VectorOperand b) {
+    lanes(MAP_0F, NO_PREFIX, 0x5F, to, a, b);
+  }
+
   public void vdivps(Zmm to, Zmm a, VectorOperand b) {
     lanes(MAP_0F, NO_PREFIX, 0x5E, to, a, b);
   }

@@ -35,6 +35,12 @@ class AssemblerTest {
 
   static Stream<Arguments> instructions() {
     return Stream.of(
+        row("vmaxps zmm9, zmm30, zmm11", "62510c405fcb", a -> a.vmaxps(z(9), z(30), z(11))),
+        row("vmovdqa32 zmm3{k2}{z}, zmm28", "62917dca6fdc", a -> a.vmovdqa32(z(3), K2, z(28))),
+        row(
+            "vpmultishiftqb zmm21, zmm3, [rax+rcx+0x40]",
+            "62e2e548836c0801",
+            a -> a.vpmultishiftqb(z(21), z(3), Address.of(RAX, RCX, 1, 0x40))),
         row("mov rax, rcx", "4889c8", a -> a.mov(RAX, RCX)),
         row("mov r8, rdi", "4989f8", a -> a.mov(R8, RDI)),
         row("mov rdx, r11", "4c89da", a -> a.mov(RDX, R11)),
