@@ -6,17 +6,20 @@ import bora.formats.model.TensorRole;
 import bora.quantizer.calibration.GroupSensitivity;
 import java.util.EnumMap;
 import java.util.HashMap;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 
 /**
  * What a unit of a tensor's feedback loss adds to the divergence, from what rounding groups of
- * tensors did. The divergence of a projection is split over its experts by what was measured of
- * these.
+ * tensors did. The divergence of a projection is split over its experts by their losses, then
+ * fitted to the share of its layer that was measured of each expert.
  */
 public final class SensitivityModel {
-  /** What an expert has at least, of what the median of its layer has. */
+  /** What an expert keeps at least of the share that its losses give it. */
   private static final double LEAST_SHARE = 0.1;
+
+  private static final int FITTING_ROUNDS = 50;
 
   private final Map<TensorKey, Double> perLoss = new HashMap<>();
 
@@ -36,7 +39,7 @@ public final class SensitivityModel {
       }
     }
     for (int layer = 0; layer < config.layerCount(); layer++) {
-      model.splitOverExperts(config, groups, layer);
+      model.correctExperts(config, groups, layer);
     }
     return model;
   }
@@ -52,35 +55,54 @@ public final class SensitivityModel {
   }
 
   /**
-   * Splits what was measured of each projection over the experts as what was measured of the
-   * experts: rounding at one rate harms all projections of an expert about alike. Losses do not
-   * tell: one of w1 weighs what w3 and w2 make of it.
+   * Brings the experts' divergences to what was measured of them, and keeps those of the roles:
+   * both sums are met by scaling experts and roles in turn, which changes the shares that the
+   * losses gave as little as possible (iterative proportional fitting). Losses of different roles
+   * are no measure of each other: one of w1 weighs as much as w3 and w2 make of it.
    */
-  private void splitOverExperts(ModelConfig config, List<GroupSensitivity> groups, int layer) {
+  private void correctExperts(ModelConfig config, List<GroupSensitivity> groups, int layer) {
     List<GroupSensitivity> experts =
         groups.stream()
             .filter(group -> isOneExpert(config, group))
             .filter(group -> group.losses().firstEntry().getKey().layer() == layer)
             .toList();
-    double[] sorted = experts.stream().mapToDouble(GroupSensitivity::divergence).sorted().toArray();
-    if (experts.isEmpty() || sorted[sorted.length - 1] <= 0) {
+    double measured = experts.stream().mapToDouble(GroupSensitivity::divergence).sum();
+    double predicted = experts.stream().mapToDouble(this::predicted).sum();
+    if (measured <= 0 || predicted <= 0) {
       return;
     }
-    // An expert that the text hardly reached may yet be needed.
-    double least = LEAST_SHARE * sorted[sorted.length / 2];
-    double sum = experts.stream().mapToDouble(e -> Math.max(least, e.divergence())).sum();
-    Map<TensorRole, Double> ofRole = divergences(experts);
+    Map<GroupSensitivity, Double> wanted = new LinkedHashMap<>();
     for (GroupSensitivity expert : experts) {
-      double share = Math.max(least, expert.divergence()) / sum;
-      expert
-          .losses()
-          .forEach(
-              (key, loss) ->
-                  perLoss.put(key, loss > 0 ? share * ofRole.get(key.role()) / loss : 0));
+      // An expert that the text hardly reached may yet be needed: it keeps a part of its share.
+      double least = LEAST_SHARE * predicted(expert);
+      wanted.put(expert, Math.max(least, expert.divergence() * predicted / measured));
+    }
+    Map<TensorRole, Double> ofRole = divergences(experts);
+    for (int round = 0; round < FITTING_ROUNDS; round++) {
+      wanted.forEach((expert, divergence) -> scale(expert, divergence / predicted(expert)));
+      Map<TensorRole, Double> found = divergences(experts);
+      for (GroupSensitivity expert : experts) {
+        for (TensorKey key : expert.losses().keySet()) {
+          double sum = found.get(key.role());
+          perLoss.merge(key, sum > 0 ? ofRole.get(key.role()) / sum : 1, (x, y) -> x * y);
+        }
+      }
     }
   }
 
-  /** By projection, over all experts of a layer. */
+  private void scale(GroupSensitivity group, double factor) {
+    if (Double.isFinite(factor)) {
+      group.losses().keySet().forEach(key -> perLoss.merge(key, factor, (x, y) -> x * y));
+    }
+  }
+
+  private double predicted(GroupSensitivity group) {
+    return group.losses().entrySet().stream()
+        .mapToDouble(entry -> entry.getValue() * perLoss.getOrDefault(entry.getKey(), 0.0))
+        .sum();
+  }
+
+  /** By role, over some experts. */
   private Map<TensorRole, Double> divergences(List<GroupSensitivity> experts) {
     Map<TensorRole, Double> divergences = new EnumMap<>(TensorRole.class);
     for (GroupSensitivity expert : experts) {
