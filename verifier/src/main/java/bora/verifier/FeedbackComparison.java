@@ -16,6 +16,9 @@ final class FeedbackComparison implements RowComparison {
   /** As far as two bits fewer: what feedback and corrections may add to plain rounding. */
   private static final double SHARE = 16;
 
+  /** What corrections may move however fine a matrix is: they make up for what coarse ones lost. */
+  private static final double CORRECTION = 0.01;
+
   /** Halfway, and more, to a scale that is wrong by a factor of two. */
   private static final double MAX_GAIN_RATIO = 1.6;
 
@@ -157,7 +160,8 @@ final class FeedbackComparison implements RowComparison {
         found(rows.getFirst(), column, rows.size());
       }
     }
-    double promised = Math.min(EncodingPromise.WORST, SHARE * promisedSquares / all.squares);
+    double allowed = CORRECTION + SHARE * promisedSquares / all.squares;
+    double promised = Math.min(EncodingPromise.WORST, allowed);
     return result(all.unexplained(), promised);
   }
 
