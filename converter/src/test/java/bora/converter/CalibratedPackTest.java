@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import bora.converter.calibration.CalibrationRun;
+import bora.converter.calibration.CoverageDemand;
 import bora.formats.ProgressListener;
 import bora.formats.checkpoint.Checkpoint;
 import bora.formats.model.TensorKey;
@@ -66,7 +67,15 @@ final class CalibratedPackTest {
               WINDOW_TOKENS,
               0,
               "float32");
-      CalibrationRun.run(checkpoint, source, windows, true, calibration, 2, ProgressListener.NONE);
+      CalibrationRun.run(
+          checkpoint,
+          source,
+          windows,
+          CoverageDemand.NONE,
+          true,
+          calibration,
+          2,
+          ProgressListener.NONE);
     }
   }
 

@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import bora.converter.calibration.CalibrationRun;
+import bora.converter.calibration.CoverageDemand;
 import bora.formats.ProgressListener;
 import bora.formats.checkpoint.Checkpoint;
 import bora.formats.pack.PackReader;
@@ -74,7 +75,15 @@ class SequentialConversionTest {
         new CalibrationSource(
             checkpoint.fingerprint(), "0".repeat(64), windows.size(), WINDOW_TOKENS, 0, "float32");
     Path file = directory.resolve(name);
-    CalibrationRun.run(checkpoint, source, windows, inSequence, file, 2, ProgressListener.NONE);
+    CalibrationRun.run(
+        checkpoint,
+        source,
+        windows,
+        CoverageDemand.NONE,
+        inSequence,
+        file,
+        2,
+        ProgressListener.NONE);
     return Calibration.open(file, checkpoint.config(), checkpoint.fingerprint());
   }
 

@@ -38,6 +38,7 @@ public final class CalibrationRun {
   private final Function<TensorKey, WeightSource> own;
   private final FoldedModel model;
   private final List<int[]> windows;
+  private final CoverageDemand demand;
   private final boolean inSequence;
   private final int threads;
   private final ProgressListener layers;
@@ -47,6 +48,7 @@ public final class CalibrationRun {
   private CalibrationRun(
       Checkpoint checkpoint,
       List<int[]> windows,
+      CoverageDemand demand,
       boolean inSequence,
       int threads,
       ProgressListener layers) {
@@ -54,6 +56,7 @@ public final class CalibrationRun {
     own = key -> WeightSource.of(checkpoint.tensor(key));
     model = new FoldedModel(config, own, MomentsSource.NONE);
     this.windows = windows;
+    this.demand = demand;
     this.inSequence = inSequence;
     this.threads = threads;
     this.layers = layers;
@@ -65,6 +68,8 @@ public final class CalibrationRun {
    *
    * @param source what it is made from; says the number of windows
    * @param windows of tokens of the vocabulary, equally long
+   * @param demand hears of every layer's experts as soon as they are counted; what it throws ends
+   *     the calibration, and nothing is written
    * @param inSequence whether the calibration keeps the windows, to round matrices one after the
    *     other
    * @param layers hears of every layer that is done, and of the output and of the losses as two
@@ -76,12 +81,14 @@ public final class CalibrationRun {
       Checkpoint checkpoint,
       CalibrationSource source,
       List<int[]> windows,
+      CoverageDemand demand,
       boolean inSequence,
       Path out,
       int threads,
       ProgressListener layers)
       throws IOException {
-    CalibrationRun run = new CalibrationRun(checkpoint, windows, inSequence, threads, layers);
+    CalibrationRun run =
+        new CalibrationRun(checkpoint, windows, demand, inSequence, threads, layers);
     try (CalibrationWriter writer = CalibrationWriter.create(out)) {
       run.run(source, writer);
     } catch (ArithmeticException e) {
@@ -158,7 +165,9 @@ public final class CalibrationRun {
     for (TensorKey reader : readers) {
       writer.add(reader, sums.moments(reader).orElseThrow());
     }
-    coverage.addAll(sums.coverage(config, layer));
+    List<ExpertCoverage> experts = sums.coverage(config, layer);
+    demand.check(experts);
+    coverage.addAll(experts);
     sensitivity.runLayer(layer, before, sums);
   }
 

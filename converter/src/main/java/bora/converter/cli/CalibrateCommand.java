@@ -128,12 +128,12 @@ final class CalibrateCommand implements Callable<Integer> {
                 checkpoint,
                 source,
                 cut,
+                this::requireCoverage,
                 rounding.equals("sequence"),
                 output,
                 threads.count(spec),
                 progress);
         report(coverage, err);
-        requireCoverage(coverage);
       }
       err.println(Sizes.format("wrote %s: %s", output, Sizes.of(Files.size(output))));
     }

@@ -190,9 +190,11 @@ class CalibrateCommandTest {
   }
 
   @Test
-  void poorCoverageFailsWhereItIsAskedFor() {
-    CommandLineRun run = calibrate(MIXTRAL, directory.resolve("gate"), "--min-tokens", 1000);
+  void poorCoverageFailsWhereItIsAskedForAndLeavesNothing() {
+    Path out = directory.resolve("gate");
+    CommandLineRun run = calibrate(MIXTRAL, out, "--min-tokens", 1000);
     assertEquals(3, run.exitCode());
     assertTrue(run.err().contains("expert 0: expected at least 1000 tokens"), run.err());
+    assertFalse(Files.exists(out), "a calibration that was refused");
   }
 }
