@@ -1,7 +1,6 @@
 package bora.formats.encoding;
 
 import bora.formats.model.TensorShape;
-import java.util.Arrays;
 import java.util.Optional;
 
 /**
@@ -138,7 +137,12 @@ public enum Encoding {
   }
 
   public static Optional<Encoding> ofName(String jsonName) {
-    return Arrays.stream(values()).filter(e -> e.jsonName.equals(jsonName)).findFirst();
+    for (Encoding encoding : values()) {
+      if (encoding.jsonName.equals(jsonName)) {
+        return Optional.of(encoding);
+      }
+    }
+    return Optional.empty();
   }
 
   /** The smallest multiple of {@code alignment} that is at least {@code value}. */

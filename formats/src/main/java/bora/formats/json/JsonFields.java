@@ -5,6 +5,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashSet;
+import java.util.Iterator;
 import java.util.List;
 import java.util.Set;
 
@@ -131,7 +132,11 @@ public final class JsonFields {
 
   /** The names of all fields, in the file's order. */
   public List<String> names() {
-    return node.propertyStream().map(java.util.Map.Entry::getKey).toList();
+    List<String> names = new ArrayList<>();
+    for (Iterator<String> i = node.fieldNames(); i.hasNext(); ) {
+      names.add(i.next());
+    }
+    return List.copyOf(names);
   }
 
   /**

@@ -6,7 +6,6 @@ import bora.formats.model.ModelConfig;
 import bora.formats.model.TensorKey;
 import bora.formats.model.TensorRole;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import java.util.Arrays;
 import java.util.OptionalInt;
 
 /** A model's configuration and the keys of its tensors as manifests and plans write them. */
@@ -65,10 +64,12 @@ public final class ModelConfigJson {
 
   private static Architecture architecture(JsonFields fields) throws CorruptFileException {
     String id = fields.text("architecture");
-    return Arrays.stream(Architecture.values())
-        .filter(architecture -> architecture.id().equals(id))
-        .findFirst()
-        .orElseThrow(() -> fields.wrong("architecture", "mistral or mixtral", id));
+    for (Architecture architecture : Architecture.values()) {
+      if (architecture.id().equals(id)) {
+        return architecture;
+      }
+    }
+    throw fields.wrong("architecture", "mistral or mixtral", id);
   }
 
   /** Writes {@code layer}, {@code role}, {@code expert}. */

@@ -52,7 +52,9 @@ public record ModelConfig(
     positive("expertCount", expertCount);
     positive("expertsPerToken", expertsPerToken);
     positive("maxPositionEmbeddings", maxPositionEmbeddings);
-    slidingWindow.ifPresent(tokens -> positive("slidingWindow", tokens));
+    if (slidingWindow.isPresent()) {
+      positive("slidingWindow", slidingWindow.getAsInt());
+    }
     require(headCount % kvHeadCount == 0, "headCount", headCount, "a multiple of " + kvHeadCount);
     require(headDim % 2 == 0, "headDim", headDim, "an even number (rotary embedding)");
     require(
@@ -69,8 +71,12 @@ public record ModelConfig(
     require(queryWidth <= Integer.MAX_VALUE, "headCount * headDim", queryWidth, "below 2^31");
     long experts = (long) layerCount * expertCount;
     require(experts <= Integer.MAX_VALUE, "layerCount * expertCount", experts, "below 2^31");
-    bosTokenId.ifPresent(id -> requireToken("bosTokenId", id, vocabSize));
-    eosTokenIds.forEach(id -> requireToken("eosTokenIds", id, vocabSize));
+    if (bosTokenId.isPresent()) {
+      requireToken("bosTokenId", bosTokenId.getAsInt(), vocabSize);
+    }
+    for (int id : eosTokenIds) {
+      requireToken("eosTokenIds", id, vocabSize);
+    }
   }
 
   private static void positive(String field, int value) {

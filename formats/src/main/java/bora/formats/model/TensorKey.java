@@ -20,6 +20,19 @@ public record TensorKey(int layer, TensorRole role, int expert) {
     }
   }
 
+  @Override
+  public boolean equals(Object other) {
+    return other instanceof TensorKey key
+        && layer == key.layer
+        && role == key.role
+        && expert == key.expert;
+  }
+
+  @Override
+  public int hashCode() {
+    return 31 * (31 * layer + role.ordinal()) + expert;
+  }
+
   public static TensorKey ofModel(TensorRole role) {
     return new TensorKey(NONE, role, NONE);
   }

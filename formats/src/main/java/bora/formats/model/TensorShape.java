@@ -17,6 +17,19 @@ public record TensorShape(int rank, int rows, int columns) {
     }
   }
 
+  @Override
+  public boolean equals(Object other) {
+    return other instanceof TensorShape shape
+        && rank == shape.rank
+        && rows == shape.rows
+        && columns == shape.columns;
+  }
+
+  @Override
+  public int hashCode() {
+    return 31 * (31 * rank + rows) + columns;
+  }
+
   public static TensorShape vector(int length) {
     return new TensorShape(1, 1, length);
   }

@@ -19,14 +19,15 @@ public record Checksum(String crc32c, String sha256) {
   }
 
   private static void requireHex(String digits, int length) {
-    if (digits.length() != length || !digits.chars().allMatch(Checksum::isLowerHex)) {
+    boolean valid = digits.length() == length;
+    for (int i = 0; i < digits.length() && valid; i++) {
+      char c = digits.charAt(i);
+      valid = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+    }
+    if (!valid) {
       throw new IllegalArgumentException(
           "expected " + length + " lower-case hexadecimal digits, found \"" + digits + "\"");
     }
-  }
-
-  private static boolean isLowerHex(int c) {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
   }
 
   /** Takes both sums over bytes given in order. */

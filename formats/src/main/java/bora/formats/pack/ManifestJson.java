@@ -14,6 +14,7 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Optional;
@@ -123,21 +124,19 @@ final class ManifestJson {
 
   private Encoding encoding(JsonFields tensor, TensorKey key) throws IOException {
     String name = tensor.text("encoding");
-    return Encoding.ofName(name)
-        .orElseThrow(
-            () ->
-                new UnsupportedVersionException(
-                    file,
-                    UnsupportedVersionException.Reason.TOO_NEW,
-                    key
-                        + ": encoding \""
-                        + name
-                        + "\" is unknown to this bora; the pack needs a newer one"));
+    Optional<Encoding> encoding = Encoding.ofName(name);
+    if (encoding.isEmpty()) {
+      throw new UnsupportedVersionException(
+          file,
+          UnsupportedVersionException.Reason.TOO_NEW,
+          key + ": encoding \"" + name + "\" is unknown to this bora; the pack needs a newer one");
+    }
+    return encoding.get();
   }
 
   private static TensorShape shape(JsonFields tensor) throws CorruptFileException {
     List<Integer> dimensions = tensor.smallIntegers("shape");
-    boolean valid = dimensions.stream().allMatch(dimension -> dimension > 0);
+    boolean valid = !dimensions.isEmpty() && Collections.min(dimensions) > 0;
     if (valid && dimensions.size() == 1) {
       return TensorShape.vector(dimensions.get(0));
     }
@@ -183,9 +182,13 @@ final class ManifestJson {
 
   /** Whoever extracts an attachment under its name must stay in the directory of his choice. */
   private static boolean isPlainName(String name) {
-    return !name.isEmpty()
-        && !name.startsWith(".")
-        && name.chars().noneMatch(c -> c == '/' || c == '\\' || c < ' ');
+    for (int i = 0; i < name.length(); i++) {
+      char c = name.charAt(i);
+      if (c == '/' || c == '\\' || c < ' ') {
+        return false;
+      }
+    }
+    return !name.isEmpty() && !name.startsWith(".");
   }
 
   private Provenance readProvenance(JsonFields fields, String version) throws IOException {

@@ -56,7 +56,11 @@ final class PackFile implements AutoCloseable {
       for (Path file : files(path)) {
         mappings.add(MappedFile.open(file));
       }
-      return new PackFile(path, mappings, mappings.stream().map(MappedFile::bytes).toList());
+      List<MemorySegment> bytes = new ArrayList<>();
+      for (MappedFile mapping : mappings) {
+        bytes.add(mapping.bytes());
+      }
+      return new PackFile(path, mappings, bytes);
     } catch (IOException | RuntimeException e) {
       mappings.forEach(MappedFile::close);
       throw e;
@@ -88,8 +92,11 @@ final class PackFile implements AutoCloseable {
    *     before
    */
   MemorySegment slice(ByteRange range) {
-    Piece piece =
-        pieceOf(range).orElseThrow(() -> new IllegalArgumentException("no shard holds " + range));
+    Optional<Piece> holder = pieceOf(range);
+    if (holder.isEmpty()) {
+      throw new IllegalArgumentException("no shard holds " + range);
+    }
+    Piece piece = holder.get();
     return piece.bytes().asSlice(range.offsetBytes() - piece.startBytes(), range.lengthBytes());
   }
 
@@ -126,7 +133,12 @@ final class PackFile implements AutoCloseable {
   }
 
   private Optional<Piece> pieceOf(ByteRange range) {
-    return pieces.stream().filter(piece -> piece.holds(range)).findFirst();
+    for (Piece piece : pieces) {
+      if (piece.holds(range)) {
+        return Optional.of(piece);
+      }
+    }
+    return Optional.empty();
   }
 
   /** What to say of an error met while the pack was read. */

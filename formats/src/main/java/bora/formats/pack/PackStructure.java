@@ -164,12 +164,13 @@ final class PackStructure {
   private void checkLayout(PackManifest manifest, ByteRange manifestRange)
       throws CorruptFileException {
     Map<TensorKey, Encoding> encodings = new HashMap<>();
-    manifest.entries().values().forEach(entry -> encodings.put(entry.key(), entry.encoding()));
+    for (PackEntry entry : manifest.entries().values()) {
+      encodings.put(entry.key(), entry.encoding());
+    }
     SortedMap<String, Long> attachmentBytes = new TreeMap<>();
-    manifest
-        .attachments()
-        .values()
-        .forEach(a -> attachmentBytes.put(a.name(), a.range().lengthBytes()));
+    for (PackAttachment attachment : manifest.attachments().values()) {
+      attachmentBytes.put(attachment.name(), attachment.range().lengthBytes());
+    }
     PackLayout layout;
     try {
       layout = PackLayout.of(manifest.config(), encodings, attachmentBytes);
