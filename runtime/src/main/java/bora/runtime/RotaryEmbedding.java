@@ -51,10 +51,8 @@ final class RotaryEmbedding {
    */
   void rotate(float[] heads, int headCount, int tokens) {
     for (int token = 0; token < tokens; token++) {
-      for (int head = 0; head < headCount; head++) {
-        int offset = (token * headCount + head) * headDim;
-        kernels.rotate(heads, offset, cosines, sines, token * half, half);
-      }
+      int offset = token * headCount * headDim;
+      kernels.rotate(heads, offset, headCount, cosines, sines, token * half, half);
     }
   }
 }

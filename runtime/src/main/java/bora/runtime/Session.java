@@ -103,8 +103,8 @@ public final class Session {
    * Runs one token, by kernels and a feed-forward of its own: what generation does after the
    * prompt.
    *
-   * @return the logits after it, {@code vocabSize} values, the caller's to keep; the only memory
-   *     that this takes
+   * @return the logits after it, {@code vocabSize} values, the caller's to keep; but for some dozen
+   *     bytes a kernel the only memory that this takes
    * @throws IllegalArgumentException when the token is outside the vocabulary
    * @throws IllegalStateException when it exceeds the session's context, or the model is closed
    */

@@ -3,17 +3,20 @@ package bora.runtime.kernel;
 import bora.formats.encoding.EncodedTensor;
 import bora.formats.encoding.Encoding;
 import bora.runtime.machine.MachineCode;
+import java.lang.foreign.MemorySegment;
 import java.lang.ref.Reference;
 
 /**
- * Kernels in machine code, where the compiler has no way to the instructions: products with
- * matrices in the scalar encodings, of one token, and of several whose activations are rounded; and
- * those of one token in {@code t2} to {@code t5}. All else is left to other kernels.
+ * Kernels in machine code, which need no compiling and use instructions that the compiler has no
+ * way to: those on arrays and of attention, and products with matrices in the scalar encodings, of
+ * one token, and of several whose activations are rounded; and those of one token in {@code t2} to
+ * {@code t5}. All other products are left to other kernels.
  *
- * <p>Products with scalar encodings are what {@link DigitProducts} defines, bit for bit. With one
- * digit this is, but for the order and the rounding of float32 sums, what {@link ScalarKernels}
- * makes of rounded activations; with four, of exact ones. With {@code q4} and one digit {@link
- * VectorKernels} give the same bits; with trellis codes too, where nothing is denormal.
+ * <p>Those on arrays and of attention give the bits of {@link VectorKernels}. Products with scalar
+ * encodings are what {@link DigitProducts} defines, bit for bit. With one digit this is, but for
+ * the order and the rounding of float32 sums, what {@link ScalarKernels} makes of rounded
+ * activations; with four, of exact ones. With {@code q4} and one digit {@link VectorKernels} give
+ * the same bits; with trellis codes too, where nothing is denormal.
  */
 public final class AssembledKernels implements Kernels {
   private final Kernels others;
@@ -113,29 +116,34 @@ public final class AssembledKernels implements Kernels {
 
   @Override
   public void addScaled(float scale, float[] x, int xOffset, float[] y, int yOffset, int length) {
-    others.addScaled(scale, x, xOffset, y, yOffset, length);
+    ElementBounds.checkPair(x, xOffset, y, yOffset, length);
+    AssembledElements.tested().addScaled(scale, x, xOffset, y, yOffset, length);
   }
 
   @Override
   public void rmsNorm(
       float[] x, int xOffset, float[] weight, float epsilon, float[] y, int yOffset, int length) {
-    others.rmsNorm(x, xOffset, weight, epsilon, y, yOffset, length);
+    ElementBounds.checkRmsNorm(x, xOffset, weight, y, yOffset, length);
+    AssembledElements.tested().rmsNorm(x, xOffset, weight, epsilon, y, yOffset, length);
   }
 
   @Override
   public void swiGlu(
       float[] gate, int gateOffset, float[] up, int upOffset, float[] y, int yOffset, int length) {
-    others.swiGlu(gate, gateOffset, up, upOffset, y, yOffset, length);
+    ElementBounds.checkSwiGlu(gate, gateOffset, up, upOffset, y, yOffset, length);
+    AssembledElements.tested().swiGlu(gate, gateOffset, up, upOffset, y, yOffset, length);
   }
 
   @Override
   public float max(float[] x, int offset, int length) {
-    return others.max(x, offset, length);
+    ElementBounds.checkMax(x, offset, length);
+    return AssembledElements.tested().max(x, offset, length);
   }
 
   @Override
   public float exponentials(float[] x, int offset, int length, float max) {
-    return others.exponentials(x, offset, length, max);
+    ElementBounds.check(x, offset, length);
+    return AssembledElements.tested().exponentials(x, offset, length, max);
   }
 
   @Override
@@ -150,17 +158,28 @@ public final class AssembledKernels implements Kernels {
       float[] scores,
       int scoresOffset,
       int scoresStride) {
-    others.scores(
-        queries,
+    AttentionBounds.checkScores(
+        queries.length,
         queriesOffset,
         rows,
         headDim,
-        keys,
-        keysOffset,
-        blocks,
-        scores,
+        scores.length,
         scoresOffset,
-        scoresStride);
+        scoresStride,
+        blocks);
+    AttentionBounds.checkKeys(keys.length, keysOffset, blocks, headDim);
+    AssembledAttention.ofFloat32()
+        .scores(
+            queries,
+            queriesOffset,
+            rows,
+            headDim,
+            MemorySegment.ofArray(keys),
+            keysOffset,
+            blocks,
+            scores,
+            scoresOffset,
+            scoresStride);
   }
 
   @Override
@@ -175,17 +194,28 @@ public final class AssembledKernels implements Kernels {
       float[] scores,
       int scoresOffset,
       int scoresStride) {
-    others.scores(
-        queries,
+    AttentionBounds.checkScores(
+        queries.length,
         queriesOffset,
         rows,
         headDim,
-        keys,
-        keysOffset,
-        blocks,
-        scores,
+        scores.length,
         scoresOffset,
-        scoresStride);
+        scoresStride,
+        blocks);
+    AttentionBounds.checkKeyPairs(keys.length, keysOffset, blocks, headDim);
+    AssembledAttention.ofBFloat16()
+        .scores(
+            queries,
+            queriesOffset,
+            rows,
+            headDim,
+            MemorySegment.ofArray(keys),
+            keysOffset,
+            blocks,
+            scores,
+            scoresOffset,
+            scoresStride);
   }
 
   @Override
@@ -200,17 +230,28 @@ public final class AssembledKernels implements Kernels {
       int headDim,
       float[] sums,
       int sumsOffset) {
-    others.addWeighted(
-        weights,
+    AttentionBounds.checkWeighted(
+        weights.length,
         weightsOffset,
         weightsStride,
         rows,
-        values,
-        valuesOffset,
         count,
         headDim,
-        sums,
+        sums.length,
         sumsOffset);
+    AttentionBounds.checkValues(values.length, valuesOffset, count, headDim);
+    AssembledAttention.ofFloat32()
+        .addWeighted(
+            weights,
+            weightsOffset,
+            weightsStride,
+            rows,
+            MemorySegment.ofArray(values),
+            valuesOffset,
+            count,
+            headDim,
+            sums,
+            sumsOffset);
   }
 
   @Override
@@ -225,21 +266,34 @@ public final class AssembledKernels implements Kernels {
       int headDim,
       float[] sums,
       int sumsOffset) {
-    others.addWeighted(
-        weights,
+    AttentionBounds.checkWeighted(
+        weights.length,
         weightsOffset,
         weightsStride,
         rows,
-        values,
-        valuesOffset,
         count,
         headDim,
-        sums,
+        sums.length,
         sumsOffset);
+    AttentionBounds.checkValuePairs(values.length, valuesOffset, count, headDim);
+    AssembledAttention.ofBFloat16()
+        .addWeighted(
+            weights,
+            weightsOffset,
+            weightsStride,
+            rows,
+            MemorySegment.ofArray(values),
+            valuesOffset,
+            count,
+            headDim,
+            sums,
+            sumsOffset);
   }
 
   @Override
-  public void rotate(float[] x, int offset, float[] cos, float[] sin, int tableOffset, int half) {
-    others.rotate(x, offset, cos, sin, tableOffset, half);
+  public void rotate(
+      float[] x, int offset, int heads, float[] cos, float[] sin, int tableOffset, int half) {
+    ElementBounds.checkRotate(x, offset, heads, cos, sin, tableOffset, half);
+    AssembledElements.tested().rotate(x, offset, heads, cos, sin, tableOffset, half);
   }
 }

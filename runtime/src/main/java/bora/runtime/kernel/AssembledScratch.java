@@ -8,15 +8,18 @@ import java.lang.foreign.ValueLayout;
 /** Working memory of one thread for machine code, outside the heap; it grows as it is asked to. */
 final class AssembledScratch {
   private static final int ALIGNMENT_BYTES = 64;
-  private static final int PARAMETER_BYTES = 128;
+  private static final int PARAMETERS = 16;
 
   private static final ThreadLocal<AssembledScratch> OF_THREAD =
       ThreadLocal.withInitial(AssembledScratch::new);
 
   private final Arena arena = Arena.ofAuto();
 
+  /** Plain elements, since code that has not been compiled yet sets them fast too. */
+  private final long[] parameterValues = new long[PARAMETERS];
+
   /** What a function is called with. */
-  final MemorySegment parameters = arena.allocate(PARAMETER_BYTES, ALIGNMENT_BYTES);
+  final MemorySegment parameters = MemorySegment.ofArray(parameterValues);
 
   /** Unpacked codes of two panels. */
   final MemorySegment tile = arena.allocate(2L * AssembledTile.PANEL_TILE_BYTES, ALIGNMENT_BYTES);
@@ -47,7 +50,12 @@ final class AssembledScratch {
   }
 
   void setParameter(int offset, long value) {
-    parameters.set(ValueLayout.JAVA_LONG, offset, value);
+    parameterValues[offset / Long.BYTES] = value;
+  }
+
+  /** A float that a function left in place of a parameter. */
+  float result(int offset) {
+    return Float.intBitsToFloat((int) parameterValues[offset / Long.BYTES]);
   }
 
   /** An array as machine code takes it. */

@@ -151,10 +151,18 @@ final class AssembledSelfTest {
    * @throws IllegalStateException when two results are not the same bits
    */
   static void check(Encoding encoding, float expected, float found) {
+    check(encoding.jsonName(), expected, found);
+  }
+
+  /**
+   * @param subject what the code computes with
+   * @throws IllegalStateException when two results are not the same bits
+   */
+  static void check(String subject, float expected, float found) {
     if (Float.floatToRawIntBits(expected) != Float.floatToRawIntBits(found)) {
       throw new IllegalStateException(
           "the machine code for "
-              + encoding.jsonName()
+              + subject
               + " does not compute what it should on this processor: expected "
               + expected
               + ", found "

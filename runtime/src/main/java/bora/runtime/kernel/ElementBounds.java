@@ -37,8 +37,8 @@ final class ElementBounds {
   }
 
   static void checkRotate(
-      float[] x, int offset, float[] cos, float[] sin, int tableOffset, int half) {
-    check(x, offset, Math.multiplyExact(2, half));
+      float[] x, int offset, int heads, float[] cos, float[] sin, int tableOffset, int half) {
+    check(x, offset, Math.multiplyExact(heads, Math.multiplyExact(2, half)));
     check(cos, tableOffset, half);
     check(sin, tableOffset, half);
   }

@@ -1,5 +1,18 @@
 package bora.runtime.kernel;
 
+import static bora.runtime.kernel.ElementArithmetic.EXP_0;
+import static bora.runtime.kernel.ElementArithmetic.EXP_1;
+import static bora.runtime.kernel.ElementArithmetic.EXP_2;
+import static bora.runtime.kernel.ElementArithmetic.EXP_3;
+import static bora.runtime.kernel.ElementArithmetic.EXP_4;
+import static bora.runtime.kernel.ElementArithmetic.EXP_5;
+import static bora.runtime.kernel.ElementArithmetic.EXP_MAX;
+import static bora.runtime.kernel.ElementArithmetic.EXP_MIN;
+import static bora.runtime.kernel.ElementArithmetic.LN2_HIGH;
+import static bora.runtime.kernel.ElementArithmetic.LN2_LOW;
+import static bora.runtime.kernel.ElementArithmetic.LOG2_E;
+import static bora.runtime.kernel.ElementArithmetic.ROUNDER;
+import static bora.runtime.kernel.ElementArithmetic.SUMS;
 import static bora.runtime.kernel.Lanes.FLOATS;
 
 import jdk.incubator.vector.FloatVector;
@@ -7,46 +20,16 @@ import jdk.incubator.vector.VectorOperators;
 import jdk.incubator.vector.VectorShuffle;
 
 /**
- * The kernels on plain arrays: whole vectors first, the rest one by one in scalar code that rounds
- * alike. Results are the same bits at every width: calibrations, which decide the bytes of packs,
- * depend on it. Arguments are checked by the caller.
+ * The kernels on plain arrays as {@link ElementArithmetic} defines them: whole vectors first, the
+ * rest one by one. The exponential is written out where it is used: a method of its own may have
+ * been compiled by itself first, and is then too large to be inlined. Arguments are checked by the
+ * caller.
  */
 final class ElementKernels {
-  // exp(x) = 2^n * exp(r), x = n * ln 2 + r, |r| <= ln(2) / 2; ln 2 in two parts so that r is
-  // exact. Its relative error is below 2^-22 within the bounds, and NaN stays NaN. The lowest bits
-  // of
-  // the rounded sum are n, which moves to the exponent. Written out where it is used: a method of
-  // its own may have been compiled by itself first, and is then too large to be inlined.
-  private static final float LOG2_E = 0x1.715476p0f;
-  private static final float LN2_HIGH = 0x1.62e4p-1f;
-  private static final float LN2_LOW = 0x1.7f7d1cp-20f;
-
-  /** Adding it rounds to the nearest integer, which then stands in the lowest bits. */
-  private static final float ROUNDER = 0x1.8p23f;
-
-  /** Between these, 2^n is a normal float; beyond them the result is that of the bound. */
-  private static final float EXP_MIN = -87;
-
-  private static final float EXP_MAX = 88;
-
-  /**
-   * Neighbours that go to partial sums of their own in a horizontal sum, whatever the width of a
-   * vector, so that sums are the same bits at every width.
-   */
-  private static final int SUMS = Lanes.PANEL_ROWS;
-
   private static final VectorShuffle<Float> FROM_8 = from(8);
   private static final VectorShuffle<Float> FROM_4 = from(4);
   private static final VectorShuffle<Float> FROM_2 = from(2);
   private static final VectorShuffle<Float> FROM_1 = from(1);
-
-  // Coefficients of Cephes' expf.
-  private static final float EXP_5 = 1.9875691500e-4f;
-  private static final float EXP_4 = 1.3981999507e-3f;
-  private static final float EXP_3 = 8.3334519073e-3f;
-  private static final float EXP_2 = 4.1665795894e-2f;
-  private static final float EXP_1 = 1.6666665459e-1f;
-  private static final float EXP_0 = 5.0000001201e-1f;
 
   private ElementKernels() {}
 
@@ -94,8 +77,8 @@ final class ElementKernels {
 
   /**
    * Adds lanes i and i + half, halving until one is left: {@code reduceLanes} has no order. Where
-   * several vectors hold the {@link #SUMS}, those of even and of odd parts were added before, which
-   * is the same order; and adding a zero changes no bit but the sign of a zero.
+   * several vectors hold the {@link ElementArithmetic#SUMS}, those of even and of odd parts were
+   * added before, which is the same order; and adding a zero changes no bit but the sign of a zero.
    */
   private static float sumOfLanes(FloatVector sums) {
     FloatVector sum = sums;
@@ -126,8 +109,8 @@ final class ElementKernels {
   static void rmsNorm(
       float[] x, int xOffset, float[] weight, float epsilon, float[] y, int yOffset, int length) {
     int lanes = FLOATS.length();
-    double meanSquare = (double) dot(x, xOffset, x, xOffset, length) / length;
-    float factor = (float) (1 / Math.sqrt(meanSquare + epsilon));
+    float squares = dot(x, xOffset, x, xOffset, length);
+    float factor = ElementArithmetic.normFactor(squares, length, epsilon);
     int i = 0;
     for (; i <= length - lanes; i += lanes) {
       FloatVector.fromArray(FLOATS, x, xOffset + i)
@@ -171,8 +154,7 @@ final class ElementKernels {
           .intoArray(y, yOffset + i);
     }
     for (; i < length; i++) {
-      float g = gate[gateOffset + i];
-      y[yOffset + i] = g / (exp(-g) + 1) * up[upOffset + i];
+      y[yOffset + i] = ElementArithmetic.swiGlu(gate[gateOffset + i], up[upOffset + i]);
     }
   }
 
@@ -218,7 +200,7 @@ final class ElementKernels {
       power.intoArray(x, offset + i);
     }
     for (; i < length; i++) {
-      x[offset + i] = exp(x[offset + i] - max);
+      x[offset + i] = ElementArithmetic.exp(x[offset + i] - max);
     }
     FloatVector even = FloatVector.zero(FLOATS);
     FloatVector odd = even;
@@ -241,25 +223,15 @@ final class ElementKernels {
     return (float) sum;
   }
 
-  /** The same operations on one value: the same bits. */
-  private static float exp(float x) {
-    float bounded = Math.min(Math.max(x, EXP_MIN), EXP_MAX);
-    float rounded = Math.fma(bounded, LOG2_E, ROUNDER);
-    float n = rounded - ROUNDER;
-    float r = Math.fma(n, -LN2_HIGH, bounded);
-    r = Math.fma(n, -LN2_LOW, r);
-    float p = r * EXP_5 + EXP_4;
-    p = Math.fma(p, r, EXP_3);
-    p = Math.fma(p, r, EXP_2);
-    p = Math.fma(p, r, EXP_1);
-    p = Math.fma(p, r, EXP_0);
-    p = Math.fma(p, r * r, r) + 1;
-    return p
-        * Float.intBitsToFloat(
-            (Float.floatToRawIntBits(rounded) << 23) + Float.floatToRawIntBits(1f));
+  static void rotate(
+      float[] x, int offset, int heads, float[] cos, float[] sin, int tableOffset, int half) {
+    for (int head = 0; head < heads; head++) {
+      rotate(x, offset + head * 2 * half, cos, sin, tableOffset, half);
+    }
   }
 
-  static void rotate(float[] x, int offset, float[] cos, float[] sin, int tableOffset, int half) {
+  private static void rotate(
+      float[] x, int offset, float[] cos, float[] sin, int tableOffset, int half) {
     int lanes = FLOATS.length();
     int i = 0;
     for (; i <= half - lanes; i += lanes) {

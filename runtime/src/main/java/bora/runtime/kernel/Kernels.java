@@ -10,10 +10,10 @@ import bora.runtime.machine.MachineCode;
  * methods state; {@link AssembledKernels} computes some of them in machine code.
  *
  * <p>Kernels have no state of their own but scratch memory of each calling thread, start no threads
- * and, once warm, allocate nothing. Any number of threads may call them at once as long as their
- * outputs do not overlap; {@link WorkerPool} splits the work. Offsets, strides and lengths count
- * floats. An index outside an array is an {@link IndexOutOfBoundsException} before anything is
- * written.
+ * and, once warm, allocate nothing but what machine code is given arrays in, some dozen bytes each.
+ * Any number of threads may call them at once as long as their outputs do not overlap; {@link
+ * WorkerPool} splits the work. Offsets, strides and lengths count floats. An index outside an array
+ * is an {@link IndexOutOfBoundsException} before anything is written.
  */
 public sealed interface Kernels permits ScalarKernels, VectorKernels, AssembledKernels {
   /**
@@ -182,14 +182,15 @@ public sealed interface Kernels permits ScalarKernels, VectorKernels, AssembledK
       int sumsOffset);
 
   /**
-   * Turns one head by its position, in place. The pair of element i is element {@code half + i}, as
-   * in the checkpoints of the hub: {@code (a, b) -> (a * cos[i] - b * sin[i], b * cos[i] + a *
-   * sin[i])}.
+   * Turns the heads of a token by its position, in place. The pair of a head's element i is element
+   * {@code half + i}, as in the checkpoints of the hub: {@code (a, b) -> (a * cos[i] - b * sin[i],
+   * b * cos[i] + a * sin[i])}.
    *
-   * @param x one head, {@code 2 * half} values from {@code offset}
+   * @param x [heads, 2 * half] from {@code offset}
    * @param cos, and {@code sin}: {@code half} values of the position, from {@code tableOffset}
    */
-  void rotate(float[] x, int offset, float[] cos, float[] sin, int tableOffset, int half);
+  void rotate(
+      float[] x, int offset, int heads, float[] cos, float[] sin, int tableOffset, int half);
 
   /** The definition: slow, simple, sums in double precision. */
   static Kernels scalar() {

@@ -314,15 +314,19 @@ public final class ScalarKernels implements Kernels {
   }
 
   @Override
-  public void rotate(float[] x, int offset, float[] cos, float[] sin, int tableOffset, int half) {
-    ElementBounds.checkRotate(x, offset, cos, sin, tableOffset, half);
-    for (int i = 0; i < half; i++) {
-      float a = x[offset + i];
-      float b = x[offset + half + i];
-      float c = cos[tableOffset + i];
-      float s = sin[tableOffset + i];
-      x[offset + i] = a * c - b * s;
-      x[offset + half + i] = b * c + a * s;
+  public void rotate(
+      float[] x, int offset, int heads, float[] cos, float[] sin, int tableOffset, int half) {
+    ElementBounds.checkRotate(x, offset, heads, cos, sin, tableOffset, half);
+    for (int head = 0; head < heads; head++) {
+      int first = offset + head * 2 * half;
+      for (int i = 0; i < half; i++) {
+        float a = x[first + i];
+        float b = x[first + half + i];
+        float c = cos[tableOffset + i];
+        float s = sin[tableOffset + i];
+        x[first + i] = a * c - b * s;
+        x[first + half + i] = b * c + a * s;
+      }
     }
   }
 }

@@ -259,8 +259,9 @@ public final class VectorKernels implements Kernels {
   }
 
   @Override
-  public void rotate(float[] x, int offset, float[] cos, float[] sin, int tableOffset, int half) {
-    ElementBounds.checkRotate(x, offset, cos, sin, tableOffset, half);
-    ElementKernels.rotate(x, offset, cos, sin, tableOffset, half);
+  public void rotate(
+      float[] x, int offset, int heads, float[] cos, float[] sin, int tableOffset, int half) {
+    ElementBounds.checkRotate(x, offset, heads, cos, sin, tableOffset, half);
+    ElementKernels.rotate(x, offset, heads, cos, sin, tableOffset, half);
   }
 }

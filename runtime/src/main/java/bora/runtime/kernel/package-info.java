@@ -10,7 +10,10 @@
  * <p>Machine code: {@link bora.runtime.kernel.ActivationDigits} says what is computed, {@link
  * bora.runtime.kernel.DigitProducts} does so in scalar code, {@link
  * bora.runtime.kernel.AssembledDot}, {@link bora.runtime.kernel.AssembledTile} and their siblings
- * assemble it, {@link bora.runtime.kernel.AssembledKernels} chooses.
+ * assemble it, {@link bora.runtime.kernel.AssembledKernels} chooses. {@link
+ * bora.runtime.kernel.ElementArithmetic} says it of the kernels on arrays, which {@link
+ * bora.runtime.kernel.ElementCode} assembles, and {@link bora.runtime.kernel.AttentionCode} those
+ * of attention.
  *
  * <p>Not exported. Only these kernels see {@code jdk.incubator.vector}.
  */

@@ -26,6 +26,10 @@ public final class Assembler {
   private static final int HALF_BYTES = 32;
   private static final int QUARTER_BYTES = 16;
   private static final int LANE_BYTES = 4;
+  private static final int WIDE_LANE_BYTES = 8;
+
+  /** The comparison that {@code vcmpps} makes for {@link #vcmpunordps}. */
+  private static final int UNORDERED = 3;
 
   private byte[] code = new byte[4096];
   private int size;
@@ -139,6 +143,12 @@ public final class Assembler {
     scalar(0x3B, left.number, right);
   }
 
+  public void test(Gpr left, Gpr right) {
+    rex(right.number, 0, left.number);
+    emit(0x85);
+    emit(0xC0 | low(right.number) << 3 | low(left.number));
+  }
+
   public void dec(Gpr register) {
     rex(0, 0, register.number);
     emit(0xFF);
@@ -163,6 +173,13 @@ public final class Assembler {
   public void jnz(Label label) {
     emit(0x0F);
     emit(0x85);
+    reference(label, 0);
+  }
+
+  /** Jumps if the last result was zero. */
+  public void jz(Label label) {
+    emit(0x0F);
+    emit(0x84);
     reference(label, 0);
   }
 
@@ -211,6 +228,11 @@ public final class Assembler {
     evex(MAP_0F, PREFIX_66, 0x6F, to.number(), 0, from, VECTOR_BYTES, 0);
   }
 
+  /** Lanes outside the mask stay as they are. */
+  public void vmovaps(Zmm to, MaskRegister mask, Zmm from) {
+    evexMasked(MAP_0F, NO_PREFIX, 0x28, to.number(), 0, from, VECTOR_BYTES, 0, mask, false);
+  }
+
   /** Lanes outside the mask become zero. */
   public void vmovdqa32(Zmm to, MaskRegister mask, Zmm from) {
     evexMasked(MAP_0F, PREFIX_66, 0x6F, to.number(), 0, from, VECTOR_BYTES, 0, mask, true);
@@ -244,6 +266,16 @@ public final class Assembler {
 
   public void vpbroadcastd(Zmm to, Address from) {
     evex(MAP_0F38, PREFIX_66, 0x58, to.number(), 0, from, LANE_BYTES, 0);
+  }
+
+  /** The lowest lane, in every lane. */
+  public void vpbroadcastd(Zmm to, Zmm from) {
+    evex(MAP_0F38, PREFIX_66, 0x58, to.number(), 0, from, LANE_BYTES, 0);
+  }
+
+  /** A word of 64 bits, eight times. */
+  public void vbroadcastsd(Zmm to, Address from) {
+    evexWide(MAP_0F38, PREFIX_66, 0x19, to.number(), 0, from, WIDE_LANE_BYTES);
   }
 
   /** Lanes outside the mask stay as they are. */
@@ -318,7 +350,7 @@ public final class Assembler {
 
   /** Each byte becomes the eight bits that start at a given bit of its word of 64 bits. */
   public void vpmultishiftqb(Zmm to, Zmm starts, VectorOperand from) {
-    evexWide(MAP_0F38, PREFIX_66, 0x83, to.number(), starts.number(), from);
+    evexWide(MAP_0F38, PREFIX_66, 0x83, to.number(), starts.number(), from, VECTOR_BYTES);
   }
 
   /** Where lanes of {@code a} and {@code b} compare so, unsigned, bits of the mask are set. */
@@ -379,6 +411,21 @@ public final class Assembler {
     lanes(MAP_0F, NO_PREFIX, 0x5F, to, a, b);
   }
 
+  /** Where one is NaN, or both are zero: {@code b}; so does {@link #vmaxps}. */
+  public void vminps(Zmm to, Zmm a, VectorOperand b) {
+    lanes(MAP_0F, NO_PREFIX, 0x5D, to, a, b);
+  }
+
+  public void vsubps(Zmm to, Zmm a, VectorOperand b) {
+    lanes(MAP_0F, NO_PREFIX, 0x5C, to, a, b);
+  }
+
+  /** Sets bits of the mask where {@code a} is NaN. */
+  public void vcmpunordps(MaskRegister to, Zmm a) {
+    evex(MAP_0F, NO_PREFIX, 0xC2, to.ordinal(), a.number(), a, VECTOR_BYTES, 1);
+    emit(UNORDERED);
+  }
+
   public void vdivps(Zmm to, Zmm a, VectorOperand b) {
     lanes(MAP_0F, NO_PREFIX, 0x5E, to, a, b);
   }
@@ -391,6 +438,30 @@ public final class Assembler {
   /** {@code to = a * b + to}. */
   public void vfmadd231ps(Zmm to, Zmm a, VectorOperand b) {
     lanes(MAP_0F38, PREFIX_66, 0xB8, to, a, b);
+  }
+
+  // ---- doubles ----
+
+  /** The lower eight lanes become doubles. */
+  public void vcvtps2pd(Zmm to, Zmm from) {
+    evex(MAP_0F, NO_PREFIX, 0x5A, to.number(), 0, from, HALF_BYTES, 0);
+  }
+
+  /** Doubles become floats in the lower eight lanes, and the upper zero. */
+  public void vcvtpd2ps(Zmm to, Zmm from) {
+    evexWide(MAP_0F, PREFIX_66, 0x5A, to.number(), 0, from, VECTOR_BYTES);
+  }
+
+  public void vaddpd(Zmm to, Zmm a, Zmm b) {
+    evexWide(MAP_0F, PREFIX_66, 0x58, to.number(), a.number(), b, VECTOR_BYTES);
+  }
+
+  public void vdivpd(Zmm to, Zmm a, Zmm b) {
+    evexWide(MAP_0F, PREFIX_66, 0x5E, to.number(), a.number(), b, VECTOR_BYTES);
+  }
+
+  public void vsqrtpd(Zmm to, Zmm from) {
+    evexWide(MAP_0F, PREFIX_66, 0x51, to.number(), 0, from, VECTOR_BYTES);
   }
 
   // ---- encoding ----
@@ -427,10 +498,12 @@ public final class Assembler {
         false);
   }
 
-  private void evexWide(int map, int prefix, int opcode, int reg, int second, VectorOperand last) {
+  /** An instruction on lanes of 64 bits. */
+  private void evexWide(
+      int map, int prefix, int opcode, int reg, int second, VectorOperand last, int memoryBytes) {
     evexPrefix(map, prefix, true, reg, second, last, MaskRegister.ALL, false);
     emit(opcode);
-    modRm(reg, last, VECTOR_BYTES, 0);
+    modRm(reg, last, memoryBytes, 0);
   }
 
   /**

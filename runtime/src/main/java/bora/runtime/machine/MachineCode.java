@@ -10,7 +10,7 @@ import java.util.Optional;
 
 /**
  * Functions in machine code that this process assembles for itself. They take the address of their
- * parameters and an array of floats, read and write what these say, and need no stack.
+ * parameters and up to three arrays, read and write what these say, and need no stack.
  *
  * <p>A call costs nanoseconds and holds back the garbage collector while it runs: one call should
  * end within a millisecond.
@@ -52,8 +52,8 @@ public final class MachineCode {
   }
 
   /**
-   * Makes a function of assembled code. It is called as {@code int function(void* parameters,
-   * float* array)}, must keep the stack as it is and leave 0 in {@code eax}.
+   * Makes a function of assembled code. It is called as {@code int function(void* parameters, void*
+   * a, void* b, void* c)}, must keep the stack as it is and leave 0 in {@code eax}.
    *
    * @throws UnsupportedOperationException when no machine code runs in this process
    */
@@ -66,16 +66,21 @@ public final class MachineCode {
     };
   }
 
+  /** Runs it with one array. */
+  public void run(MemorySegment parameters, MemorySegment array) {
+    run(parameters, array, MemorySegment.NULL, MemorySegment.NULL);
+  }
+
   /**
    * Runs it.
    *
-   * @param array on the heap or not
+   * @param parameters, and the arrays: on the heap or not
    * @throws InternalError as the virtual machine's own, when mapped memory could not be read
    */
-  public void run(MemorySegment parameters, MemorySegment array) {
+  public void run(MemorySegment parameters, MemorySegment a, MemorySegment b, MemorySegment c) {
     int status;
     try {
-      status = (int) CALL.invokeExact(address, parameters, array);
+      status = (int) CALL.invokeExact(address, parameters, a, b, c);
     } catch (Throwable t) {
       throw new IllegalStateException("machine code throws nothing", t);
     }
@@ -113,7 +118,12 @@ public final class MachineCode {
   private static MethodHandle downcall() {
     return Linker.nativeLinker()
         .downcallHandle(
-            FunctionDescriptor.of(ValueLayout.JAVA_INT, ValueLayout.ADDRESS, ValueLayout.ADDRESS),
+            FunctionDescriptor.of(
+                ValueLayout.JAVA_INT,
+                ValueLayout.ADDRESS,
+                ValueLayout.ADDRESS,
+                ValueLayout.ADDRESS,
+                ValueLayout.ADDRESS),
             Linker.Option.critical(true));
   }
 }

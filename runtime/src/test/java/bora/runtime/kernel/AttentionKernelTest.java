@@ -108,7 +108,7 @@ class AttentionKernelTest {
   void refusesRangesOutsideTheArrays() {
     float[] x = new float[128];
     int[] pairs = new int[63];
-    for (Kernels kernels : new Kernels[] {SCALAR, VECTOR}) {
+    for (Kernels kernels : new Kernels[] {SCALAR, VECTOR, Kernels.fastest()}) {
       Class<? extends Exception> outside = IndexOutOfBoundsException.class;
       assertThrows(outside, () -> kernels.scores(x, 125, 1, 4, x, 0, 1, new float[32], 0, 32));
       assertThrows(outside, () -> kernels.scores(x, 0, 1, 4, x, 1, 1, new float[32], 0, 32));

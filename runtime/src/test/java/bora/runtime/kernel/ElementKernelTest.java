@@ -110,8 +110,8 @@ class ElementKernelTest {
     float[] cos = gaussian(half, 2);
     float[] sin = gaussian(half, 3);
     float[] found = x.clone();
-    SCALAR.rotate(x, OFFSET, cos, sin, OFFSET, half);
-    VECTOR.rotate(found, OFFSET, cos, sin, OFFSET, half);
+    SCALAR.rotate(x, OFFSET, 1, cos, sin, OFFSET, half);
+    VECTOR.rotate(found, OFFSET, 1, cos, sin, OFFSET, half);
     assertClose(x, found, 0);
   }
 
@@ -146,7 +146,7 @@ class ElementKernelTest {
   @Test
   void refusesRangesOutsideTheArrays() {
     float[] x = new float[10];
-    for (Kernels kernels : new Kernels[] {SCALAR, VECTOR}) {
+    for (Kernels kernels : new Kernels[] {SCALAR, VECTOR, Kernels.fastest()}) {
       assertThrows(IndexOutOfBoundsException.class, () -> kernels.addScaled(1, x, 0, x, -1, 4));
       assertThrows(
           IndexOutOfBoundsException.class, () -> kernels.rmsNorm(x, 0, x, 0, new float[9], 0, 10));
@@ -154,7 +154,7 @@ class ElementKernelTest {
       assertThrows(IndexOutOfBoundsException.class, () -> kernels.max(x, 0, 11));
       assertThrows(IndexOutOfBoundsException.class, () -> kernels.exponentials(x, 5, 6, 0));
       assertThrows(IllegalArgumentException.class, () -> kernels.max(x, 0, 0));
-      assertThrows(IndexOutOfBoundsException.class, () -> kernels.rotate(x, 1, x, x, 0, 5));
+      assertThrows(IndexOutOfBoundsException.class, () -> kernels.rotate(x, 1, 1, x, x, 0, 5));
     }
   }
 

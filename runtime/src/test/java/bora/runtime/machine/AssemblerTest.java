@@ -35,6 +35,27 @@ class AssemblerTest {
 
   static Stream<Arguments> instructions() {
     return Stream.of(
+        row("test r8, r8", "4d85c0", a -> a.test(R8, R8)),
+        row("test rax, r10", "4c85d0", a -> a.test(RAX, R10)),
+        row("vmovaps zmm9{k3}, zmm26", "62117c4b28ca", a -> a.vmovaps(z(9), K3, z(26))),
+        row("vpbroadcastd zmm20, xmm11", "62c27d4858e3", a -> a.vpbroadcastd(z(20), z(11))),
+        row(
+            "vbroadcastsd zmm10, qword ptr [rdi+0x40]",
+            "6272fd48195708",
+            a -> a.vbroadcastsd(z(10), Address.of(RDI, 0x40))),
+        row(
+            "vbroadcastsd zmm10, qword ptr [r9+0x44]",
+            "6252fd48199144000000",
+            a -> a.vbroadcastsd(z(10), Address.of(R9, 0x44))),
+        row("vminps zmm5, zmm18, zmm30", "62916c405dee", a -> a.vminps(z(5), z(18), z(30))),
+        row("vsubps zmm2, zmm17, zmm20", "62b174405cd4", a -> a.vsubps(z(2), z(17), z(20))),
+        row("vcmpunordps k3, zmm26, zmm26", "62912c40c2da03", a -> a.vcmpunordps(K3, z(26))),
+        row("vcmpunordps k3, zmm10, zmm10", "62d12c48c2da03", a -> a.vcmpunordps(K3, z(10))),
+        row("vcvtps2pd zmm11, ymm24", "62117c485ad8", a -> a.vcvtps2pd(z(11), z(24))),
+        row("vcvtpd2ps ymm24, zmm11", "6241fd485ac3", a -> a.vcvtpd2ps(z(24), z(11))),
+        row("vaddpd zmm11, zmm20, zmm10", "6251dd4058da", a -> a.vaddpd(z(11), z(20), z(10))),
+        row("vdivpd zmm11, zmm10, zmm29", "6211ad485edd", a -> a.vdivpd(z(11), z(10), z(29))),
+        row("vsqrtpd zmm11, zmm27", "6211fd4851db", a -> a.vsqrtpd(z(11), z(27))),
         row("vmaxps zmm9, zmm30, zmm11", "62510c405fcb", a -> a.vmaxps(z(9), z(30), z(11))),
         row("vmovdqa32 zmm3{k2}{z}, zmm28", "62917dca6fdc", a -> a.vmovdqa32(z(3), K2, z(28))),
         row(
@@ -223,6 +244,7 @@ class AssemblerTest {
     assembler.jb(start);
     assembler.jae(data);
     assembler.jnz(start);
+    assembler.jz(data);
     assembler.align(32);
     assembler.bind(data);
     assembler.words(0x04030201);
@@ -232,7 +254,8 @@ class AssemblerTest {
             + "0f82e6ffffff"
             + "0f8320000000"
             + "0f85daffffff"
-            + "cc".repeat(26)
+            + "0f8414000000"
+            + "cc".repeat(20)
             + "01020304",
         HexFormat.of().formatHex(assembler.toBytes()));
   }

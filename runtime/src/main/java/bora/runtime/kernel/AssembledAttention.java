@@ -1,0 +1,203 @@
+package bora.runtime.kernel;
+
+import bora.formats.encoding.BFloat16;
+import bora.runtime.machine.MachineCode;
+import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
+import java.util.SplittableRandom;
+
+/** The kernels of attention in machine code: what each call is given. Arguments are checked. */
+final class AssembledAttention {
+  private static final int LANES = 16;
+  private static final int MAX_ROWS = AttentionCode.MAX_ROWS;
+
+  /** Assembled and tested at the first use, by what the cache holds. */
+  private static AssembledAttention float32;
+
+  private static AssembledAttention bfloat16;
+
+  private final boolean ofBFloat16;
+  private final MachineCode[] scores = new MachineCode[MAX_ROWS];
+  private final MachineCode[] addWeighted = new MachineCode[MAX_ROWS];
+
+  private AssembledAttention(boolean ofBFloat16) {
+    this.ofBFloat16 = ofBFloat16;
+    Arrays.setAll(scores, i -> AttentionCode.scores(i + 1, ofBFloat16));
+    Arrays.setAll(addWeighted, i -> AttentionCode.addWeighted(i + 1, ofBFloat16));
+  }
+
+  /**
+   * Over a cache of float32, the same at every call.
+   *
+   * @throws IllegalStateException when the code does not compute what it should
+   */
+  static AssembledAttention ofFloat32() {
+    AssembledAttention attention = float32;
+    return attention != null ? attention : make(false);
+  }
+
+  /** Over a cache of bf16; see {@link #ofFloat32}. */
+  static AssembledAttention ofBFloat16() {
+    AssembledAttention attention = bfloat16;
+    return attention != null ? attention : make(true);
+  }
+
+  private static synchronized AssembledAttention make(boolean ofBFloat16) {
+    AssembledAttention made = ofBFloat16 ? bfloat16 : float32;
+    if (made == null) {
+      made = new AssembledAttention(ofBFloat16);
+      made.test();
+      if (ofBFloat16) {
+        bfloat16 = made;
+      } else {
+        float32 = made;
+      }
+    }
+    return made;
+  }
+
+  /**
+   * {@link Kernels#scores}.
+   *
+   * @param keys an array of floats, or of ints that are pairs of bf16
+   */
+  void scores(
+      float[] queries,
+      int queriesOffset,
+      int rows,
+      int headDim,
+      MemorySegment keys,
+      int keysOffset,
+      int blocks,
+      float[] scores,
+      int scoresOffset,
+      int scoresStride) {
+    if (blocks == 0) {
+      return;
+    }
+    AssembledScratch scratch = AssembledScratch.ofThread();
+    scratch.setParameter(AttentionCode.ROWS_STRIDE, bytes(headDim));
+    scratch.setParameter(AttentionCode.CACHE_OFFSET, bytes(keysOffset));
+    scratch.setParameter(AttentionCode.RESULTS_STRIDE, bytes(scoresStride));
+    scratch.setParameter(AttentionCode.KEY_WORDS, words(headDim));
+    scratch.setParameter(AttentionCode.COUNT, blocks);
+    for (int row = 0; row < rows; row += MAX_ROWS) {
+      scratch.setParameter(AttentionCode.ROWS_OFFSET, bytes(queriesOffset + row * headDim));
+      scratch.setParameter(AttentionCode.RESULTS_OFFSET, bytes(scoresOffset + row * scoresStride));
+      this.scores[Math.min(MAX_ROWS, rows - row) - 1].run(
+          scratch.parameters, MemorySegment.ofArray(queries), keys, MemorySegment.ofArray(scores));
+    }
+  }
+
+  /**
+   * {@link Kernels#addWeighted}.
+   *
+   * @param values an array of floats, or of ints that are pairs of bf16
+   */
+  void addWeighted(
+      float[] weights,
+      int weightsOffset,
+      int weightsStride,
+      int rows,
+      MemorySegment values,
+      int valuesOffset,
+      int count,
+      int headDim,
+      float[] sums,
+      int sumsOffset) {
+    if (count == 0) {
+      return;
+    }
+    AssembledScratch scratch = AssembledScratch.ofThread();
+    int words = words(headDim);
+    int chunkWords = AttentionCode.chunkVectors(ofBFloat16) * LANES;
+    int rest = words % chunkWords;
+    scratch.setParameter(AttentionCode.ROWS_STRIDE, bytes(weightsStride));
+    scratch.setParameter(AttentionCode.CACHE_OFFSET, bytes(valuesOffset));
+    scratch.setParameter(AttentionCode.VALUE_BYTES, bytes(words));
+    scratch.setParameter(AttentionCode.COUNT, count);
+    scratch.setParameter(AttentionCode.REST, rest);
+    for (int vector = 0; vector * LANES < chunkWords; vector++) {
+      int lanes = Math.clamp(rest - vector * LANES, 0, LANES);
+      scratch.setParameter(AttentionCode.REST_MASKS + Long.BYTES * vector, (1 << lanes) - 1);
+    }
+    for (int row = 0; row < rows; row += MAX_ROWS) {
+      scratch.setParameter(AttentionCode.ROWS_OFFSET, bytes(weightsOffset + row * weightsStride));
+      scratch.setParameter(AttentionCode.RESULTS_OFFSET, bytes(sumsOffset + row * headDim));
+      // The code counts them down.
+      scratch.setParameter(AttentionCode.CHUNKS, words / chunkWords);
+      addWeighted[Math.min(MAX_ROWS, rows - row) - 1].run(
+          scratch.parameters, MemorySegment.ofArray(weights), values, MemorySegment.ofArray(sums));
+    }
+  }
+
+  private int words(int headDim) {
+    return ofBFloat16 ? headDim / 2 : headDim;
+  }
+
+  private static long bytes(int words) {
+    return (long) words * Float.BYTES;
+  }
+
+  /** Holds each function against its definition: a whole chunk of components, and a rest. */
+  private void test() {
+    int words = AttentionCode.chunkVectors(ofBFloat16) * LANES + LANES + 3;
+    int headDim = ofBFloat16 ? 2 * words : words;
+    int keys = Kernels.KEYS_PER_BLOCK;
+    SplittableRandom random = new SplittableRandom(1);
+    float[] floats = random(random, keys * headDim);
+    int[] pairs = new int[keys * headDim / 2];
+    for (int i = 0; i < pairs.length; i++) {
+      int upper = BFloat16.fromFloat(floats[2 * i]);
+      pairs[i] = upper << 16 | (BFloat16.fromFloat(floats[2 * i + 1]) & 0xFFFF);
+    }
+    MemorySegment cache = ofBFloat16 ? MemorySegment.ofArray(pairs) : MemorySegment.ofArray(floats);
+    for (int rows = 1; rows <= MAX_ROWS; rows++) {
+      float[] x = random(random, rows * Math.max(keys, headDim));
+      float[] found = new float[rows * keys];
+      scores(x, 0, rows, headDim, cache, 0, 1, found, 0, keys);
+      int row = rows - 1;
+      for (int key = 0; key < keys; key += 7) {
+        float sum = 0;
+        for (int word = 0; word < words; word++) {
+          int at = word * keys + key;
+          float first = x[row * headDim + word];
+          if (ofBFloat16) {
+            sum = Math.fma(low(pairs[at]), first, sum);
+            sum = Math.fma(high(pairs[at]), x[row * headDim + words + word], sum);
+          } else {
+            sum = Math.fma(floats[at], first, sum);
+          }
+        }
+        AssembledSelfTest.check("attention", sum, found[row * keys + key]);
+      }
+      float[] sums = x.clone();
+      addWeighted(x, 0, keys, rows, cache, 0, keys, headDim, sums, 0);
+      for (int i = 0; i < headDim; i += 5) {
+        float sum = x[row * headDim + i];
+        for (int s = 0; s < keys; s++) {
+          int at = s * words + i % words;
+          float value = !ofBFloat16 ? floats[at] : i < words ? low(pairs[at]) : high(pairs[at]);
+          sum = Math.fma(value, x[row * keys + s], sum);
+        }
+        AssembledSelfTest.check("attention", sum, sums[row * headDim + i]);
+      }
+    }
+  }
+
+  private static float low(int pair) {
+    return Float.intBitsToFloat(pair << 16);
+  }
+
+  private static float high(int pair) {
+    return Float.intBitsToFloat(pair & 0xFFFF_0000);
+  }
+
+  private static float[] random(SplittableRandom random, int length) {
+    float[] values = new float[length];
+    for (int i = 0; i < length; i++) {
+      values[i] = (float) (2 * random.nextDouble() - 1);
+    }
+    return values;
+  }
+}
