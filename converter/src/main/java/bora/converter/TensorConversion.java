@@ -13,6 +13,7 @@ import bora.formats.pack.PackWriter;
 import bora.quantizer.FeedbackEncoder;
 import bora.quantizer.FeedbackFactor;
 import bora.quantizer.FoldedModel;
+import bora.quantizer.OutputFeedback;
 import bora.quantizer.TensorEncoder;
 import bora.quantizer.WeightSource;
 import bora.quantizer.calibration.Calibration;
@@ -177,7 +178,8 @@ final class TensorConversion {
           factor = model.factor(key);
         }
         try (ConversionOutput.Sinks sinks = new ConversionOutput.Sinks(key, needed.getValue())) {
-          encoder.encode(model.weights(key), encoding, factor, sinks::append);
+          OutputFeedback output = model.outputFeedback(key);
+          encoder.encode(model.weights(key), encoding, factor, output, sinks::append);
         }
       }
       progress.advance(checkpoint.tensor(key).byteSize());

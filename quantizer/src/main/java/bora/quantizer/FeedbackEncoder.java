@@ -11,17 +11,18 @@ import java.util.List;
 
 /**
  * Encodes matrices with error feedback: what one column loses is made up for by those after it, as
- * far as the inputs go together. Some rows at a time, each row by itself; the bytes depend on
- * weights, encoding and factor alone. Not for several threads at once.
+ * far as the inputs go together. Some rows at a time; where directions of the output matter, what
+ * these lose is made up for by the rows after them. The bytes depend on weights, encoding, factor
+ * and directions alone. Not for several threads at once.
  */
 public final class FeedbackEncoder {
-  private static final int MAX_ROWS = 128;
   private static final int BLOCK = ScalarGrid.COLUMNS_PER_BLOCK;
 
-  private final LaneGroup group = new LaneGroup(MAX_ROWS);
+  private final LaneGroup group = new LaneGroup(OutputFeedback.GROUP_ROWS);
   private final TensorEncoder plain = new TensorEncoder();
   private FeedbackBlock block = new FeedbackBlock(0);
   private float[] errors = {};
+  private double[] shifts = {};
   private byte[] bytes = {};
 
   /** Makes an encoder with its own buffers, for one thread. */
@@ -31,11 +32,18 @@ public final class FeedbackEncoder {
    * Encodes a tensor.
    *
    * @param factor of its input; ignored by encodings that keep values as they are
+   * @param output of its rows; ignored likewise
    * @param sink receives {@link Encoding#encodedBytes} bytes
-   * @return the loss {@code tr(E (H + lambda I) E^T)}, 0 for encodings that keep values
+   * @return the loss {@code tr(E (H + lambda I) E^T)}, E without what is made up for earlier rows;
+   *     0 for encodings that keep values
    * @throws IOException from source and sink
    */
-  public double encode(WeightSource source, Encoding encoding, FeedbackFactor factor, ByteSink sink)
+  public double encode(
+      WeightSource source,
+      Encoding encoding,
+      FeedbackFactor factor,
+      OutputFeedback output,
+      ByteSink sink)
       throws IOException {
     if (source.shape().isVector() || encoding == Encoding.F32 || encoding == Encoding.BF16) {
       plain.encode(source, encoding, sink);
@@ -47,14 +55,23 @@ public final class FeedbackEncoder {
     }
     int panelRows = encoding.rowsPerPanel();
     List<ColumnCoder> coders = new ArrayList<>();
-    for (int row = 0; row < MAX_ROWS; row += panelRows) {
+    for (int row = 0; row < OutputFeedback.GROUP_ROWS; row += panelRows) {
       coders.add(ColumnCoder.of(encoding));
     }
     double loss = 0;
+    double[] sums = output.newSums(source.shape().columns());
     for (int row = 0; row < source.shape().rows(); row += group.rowCount()) {
       group.read(source, row, panelRows);
       int panels = Math.ceilDiv(group.rowCount(), panelRows);
-      loss += encodeGroup(coders.subList(0, panels), factor);
+      if (output.isNone()) {
+        loss += encodeGroup(coders.subList(0, panels), factor);
+      } else {
+        int length = Math.multiplyExact(group.lanes(), group.columns());
+        shifts = shifts.length < length ? new double[length] : shifts;
+        output.shift(group, row, sums, shifts);
+        loss += encodeGroup(coders.subList(0, panels), factor);
+        output.add(group, row, errors, shifts, sums);
+      }
       long size = panels * encoding.panelBytes(group.columns());
       sink.append(ByteBuffer.wrap(bytes, 0, Math.toIntExact(size)));
     }

@@ -2,6 +2,7 @@ package bora.quantizer;
 
 import bora.formats.model.ModelConfig;
 import bora.formats.model.TensorKey;
+import bora.formats.model.TensorRole;
 import bora.quantizer.calibration.MomentsSource;
 import bora.quantizer.calibration.SecondMoments;
 import java.io.IOException;
@@ -19,6 +20,7 @@ public final class FoldedModel {
   private final Function<TensorKey, WeightSource> weights;
   private final MomentsSource moments;
   private final Map<Integer, ChannelFolds> foldsOfLayer = new HashMap<>();
+  private final RouterDirections routers;
 
   /**
    * @param weights the model's own
@@ -29,6 +31,7 @@ public final class FoldedModel {
     this.config = config;
     this.weights = weights;
     this.moments = moments;
+    routers = new RouterDirections(config, this);
   }
 
   private Optional<ChannelFolds> folds(int layer) throws IOException {
@@ -51,14 +54,23 @@ public final class FoldedModel {
     return folds(key.layer()).map(folds -> folds.fold(source)).orElse(source);
   }
 
+  /** How errors of the rows of a matrix are fed back: by what routers read of them. */
+  public OutputFeedback outputFeedback(TensorKey key) throws IOException {
+    return routers.feedback(key);
+  }
+
   /**
-   * The factor of what a matrix reads: the identity where nothing is known of it.
+   * The factor of what a matrix reads: the identity where nothing is known of it. What is looked up
+   * in an embedding counts as routers read it.
    *
    * @throws IOException when the moments cannot be read or factored, naming the tensor
    */
   public FeedbackFactor factor(TensorKey key) throws IOException {
     TensorKey reader = MomentsSource.readerOf(key);
     Optional<SecondMoments> seen = moments.moments(reader);
+    if (seen.isEmpty() && key.role() == TensorRole.EMBEDDING) {
+      return routers.embeddingFactor();
+    }
     if (seen.isEmpty()) {
       return FeedbackFactor.identity(weights.apply(key).shape().columns());
     }

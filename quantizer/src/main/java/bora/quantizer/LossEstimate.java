@@ -24,7 +24,9 @@ public final class LossEstimate {
     Map<Encoding, Double> losses = new EnumMap<>(Encoding.class);
     for (Encoding encoding : encodings) {
       ByteSink nowhere = bytes -> bytes.position(bytes.limit());
-      losses.put(encoding, encoder.encode(sample, encoding, factor, nowhere) / sample.share());
+      losses.put(
+          encoding,
+          encoder.encode(sample, encoding, factor, OutputFeedback.NONE, nowhere) / sample.share());
     }
     return losses;
   }

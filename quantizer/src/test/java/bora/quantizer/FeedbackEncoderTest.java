@@ -153,7 +153,12 @@ class FeedbackEncoderTest {
             sink ->
                 told[0] =
                     new FeedbackEncoder()
-                        .encode(source(), encoding, FeedbackFactor.of(seen()), sink));
+                        .encode(
+                            source(),
+                            encoding,
+                            FeedbackFactor.of(seen()),
+                            OutputFeedback.NONE,
+                            sink));
     assertEquals(encoding.encodedBytes(source().shape()), encoded.length);
     assertEquals(1, loss(encoded, encoding) / told[0], 1e-3);
   }
@@ -164,7 +169,9 @@ class FeedbackEncoderTest {
     byte[] fedBack =
         bytes(
             sink ->
-                new FeedbackEncoder().encode(source(), encoding, FeedbackFactor.of(seen()), sink));
+                new FeedbackEncoder()
+                    .encode(
+                        source(), encoding, FeedbackFactor.of(seen()), OutputFeedback.NONE, sink));
     byte[] nearest = bytes(sink -> new TensorEncoder().encode(source(), encoding, sink));
     double ratio = loss(fedBack, encoding) / loss(nearest, encoding);
     assertTrue(ratio < 0.5, "expected less than half the loss, found " + ratio);
@@ -174,8 +181,11 @@ class FeedbackEncoderTest {
   void bytesDependOnNothingEncodedBefore() throws IOException {
     FeedbackEncoder used = new FeedbackEncoder();
     FeedbackFactor factor = FeedbackFactor.of(seen());
-    byte[] first = bytes(sink -> used.encode(source(), Encoding.Q4, factor, sink));
-    bytes(sink -> used.encode(source(), Encoding.Q8, factor, sink));
-    assertArrayEquals(first, bytes(sink -> used.encode(source(), Encoding.Q4, factor, sink)));
+    byte[] first =
+        bytes(sink -> used.encode(source(), Encoding.Q4, factor, OutputFeedback.NONE, sink));
+    bytes(sink -> used.encode(source(), Encoding.Q8, factor, OutputFeedback.NONE, sink));
+    assertArrayEquals(
+        first,
+        bytes(sink -> used.encode(source(), Encoding.Q4, factor, OutputFeedback.NONE, sink)));
   }
 }

@@ -103,11 +103,7 @@ public final class CalibrationRun {
     try (LayerPass pass = new LayerPass(config, source.windowTokens(), options);
         SensitivityRun sensitivity =
             new SensitivityRun(
-                config,
-                this::weights,
-                pass,
-                windows.subList(0, source.sensitivityWindows()),
-                threads)) {
+                config, model, pass, windows.subList(0, source.sensitivityWindows()), threads)) {
       embed();
       for (int layer = 0; layer < config.layerCount(); layer++) {
         runLayer(layer, pass, writer, sensitivity);

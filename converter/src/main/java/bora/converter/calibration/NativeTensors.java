@@ -7,6 +7,7 @@ import bora.formats.model.TensorKey;
 import bora.formats.model.TensorShape;
 import bora.quantizer.FeedbackEncoder;
 import bora.quantizer.FeedbackFactor;
+import bora.quantizer.OutputFeedback;
 import bora.quantizer.WeightSource;
 import java.io.IOException;
 import java.lang.foreign.Arena;
@@ -41,19 +42,27 @@ final class NativeTensors implements AutoCloseable {
     for (TensorKey key : keys) {
       encodings.put(key, weights.apply(key).exactEncoding());
     }
-    return encode(keys, weights, encodings::get, key -> FeedbackFactor.identity(1), threads);
+    return encode(
+        keys,
+        weights,
+        encodings::get,
+        key -> FeedbackFactor.identity(1),
+        key -> OutputFeedback.NONE,
+        threads);
   }
 
   /**
    * Encodes tensors with error feedback.
    *
-   * @param factors by tensor
+   * @param factors by tensor, of what it reads
+   * @param outputs by tensor, of its rows
    */
   static NativeTensors encode(
       Collection<TensorKey> keys,
       Function<TensorKey, WeightSource> weights,
       Function<TensorKey, Encoding> encodings,
       Function<TensorKey, FeedbackFactor> factors,
+      Function<TensorKey, OutputFeedback> outputs,
       int threads)
       throws IOException {
     NativeTensors made = new NativeTensors();
@@ -71,6 +80,7 @@ final class NativeTensors implements AutoCloseable {
                       source,
                       encoding,
                       factors.apply(key),
+                      outputs.apply(key),
                       chunk -> {
                         int length = chunk.remaining();
                         bytes.asSlice(end[0], length).copyFrom(MemorySegment.ofBuffer(chunk));

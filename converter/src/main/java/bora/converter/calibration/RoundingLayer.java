@@ -8,6 +8,7 @@ import bora.formats.model.TensorRole;
 import bora.quantizer.FeedbackFactor;
 import bora.quantizer.FoldedModel;
 import bora.quantizer.MismatchCorrection;
+import bora.quantizer.OutputFeedback;
 import bora.quantizer.WeightSource;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -153,11 +154,20 @@ final class RoundingLayer implements AutoCloseable {
             },
             encodings::get,
             key -> inputs.get(key).factor(),
+            this::outputFeedback,
             threads);
     owned.add(encoded);
     for (TensorKey key : inputs.keySet()) {
       rounded.put(key, encoded.tensor(key));
       store.accept(key, encoded.tensor(key));
+    }
+  }
+
+  private OutputFeedback outputFeedback(TensorKey key) {
+    try {
+      return model.outputFeedback(key);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
     }
   }
 

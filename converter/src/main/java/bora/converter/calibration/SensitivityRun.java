@@ -6,6 +6,8 @@ import bora.formats.model.ModelConfig;
 import bora.formats.model.TensorKey;
 import bora.formats.model.TensorRole;
 import bora.quantizer.FeedbackFactor;
+import bora.quantizer.FoldedModel;
+import bora.quantizer.OutputFeedback;
 import bora.quantizer.WeightSource;
 import bora.quantizer.calibration.GroupSensitivity;
 import bora.quantizer.calibration.MomentsSource;
@@ -40,7 +42,7 @@ final class SensitivityRun implements AutoCloseable {
   private static final Encoding ENCODING = Encoding.T3;
 
   private final ModelConfig config;
-  private final Function<TensorKey, WeightSource> weights;
+  private final FoldedModel model;
   private final LayerPass pass;
   private final List<int[]> windows;
   private final int threads;
@@ -54,14 +56,10 @@ final class SensitivityRun implements AutoCloseable {
    * @param windows none to measure nothing
    */
   SensitivityRun(
-      ModelConfig config,
-      Function<TensorKey, WeightSource> weights,
-      LayerPass pass,
-      List<int[]> windows,
-      int threads)
+      ModelConfig config, FoldedModel model, LayerPass pass, List<int[]> windows, int threads)
       throws IOException {
     this.config = config;
-    this.weights = weights;
+    this.model = model;
     this.pass = pass;
     this.windows = windows;
     this.threads = threads;
@@ -81,9 +79,9 @@ final class SensitivityRun implements AutoCloseable {
 
   private void startEmbedding() throws IOException {
     TensorKey key = TensorKey.ofModel(TensorRole.EMBEDDING);
-    FeedbackFactor factor = FeedbackFactor.identity(config.hiddenSize());
+    FeedbackFactor factor = model.factor(key);
     int width = config.hiddenSize();
-    try (NativeTensors rounded = round(List.of(key), weights, reader -> factor)) {
+    try (NativeTensors rounded = round(List.of(key), reader -> factor)) {
       float[][] hidden = new float[windows.size()][];
       for (int window = 0; window < hidden.length; window++) {
         int[] tokens = windows.get(window);
@@ -96,17 +94,32 @@ final class SensitivityRun implements AutoCloseable {
     }
   }
 
+  private WeightSource weights(TensorKey key) {
+    try {
+      return model.weights(key);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  private OutputFeedback outputFeedback(TensorKey key) {
+    try {
+      return model.outputFeedback(key);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
   private NativeTensors round(
-      Collection<TensorKey> keys,
-      Function<TensorKey, WeightSource> sources,
-      Function<TensorKey, FeedbackFactor> factorOfReader)
+      Collection<TensorKey> keys, Function<TensorKey, FeedbackFactor> factorOfReader)
       throws IOException {
     Map<TensorKey, FeedbackFactor> factors = new ConcurrentHashMap<>();
     return NativeTensors.encode(
         keys,
-        sources,
+        this::weights,
         key -> ENCODING,
         key -> factors.computeIfAbsent(MomentsSource.readerOf(key), factorOfReader),
+        this::outputFeedback,
         threads);
   }
 
@@ -129,8 +142,8 @@ final class SensitivityRun implements AutoCloseable {
     List<TensorKey> keys =
         config.tensors().keySet().stream().filter(key -> key.layer() == layer).toList();
     List<TensorKey> rounding = keys.stream().filter(key -> !key.role().isExact()).toList();
-    try (NativeTensors exact = NativeTensors.exact(keys, weights, threads);
-        NativeTensors rounded = round(rounding, weights, reader -> factor(reader, moments))) {
+    try (NativeTensors exact = NativeTensors.exact(keys, this::weights, threads);
+        NativeTensors rounded = round(rounding, reader -> factor(reader, moments))) {
       for (Stream stream : streams) {
         run(layer, exact::tensor, stream.hidden());
       }
@@ -193,7 +206,7 @@ final class SensitivityRun implements AutoCloseable {
     TensorKey head = LayerPass.headKey(config);
     FeedbackFactor factor = FeedbackFactor.of(moments.moments(head).orElseThrow());
     double[] sums = new double[streams.size() + 1];
-    try (NativeTensors rounded = round(List.of(head), weights, reader -> factor)) {
+    try (NativeTensors rounded = round(List.of(head), reader -> factor)) {
       PredictionDivergence divergence =
           new PredictionDivergence(pass, config.vocabSize(), windows.getFirst().length, threads);
       for (int window = 0; window < windows.size(); window++) {
