@@ -16,14 +16,14 @@ public final class RowScales {
     return nearest((float) (rootMeanSquare * trellisFactor(encoding)));
   }
 
-  /** Measured in steps of 0.04 on Gaussian columns with 10 bits of state; the optimum is flat. */
+  /** What a level's unit was when the levels were trained on values of variance 1. */
   private static double trellisFactor(Encoding encoding) {
     return switch (encoding) {
-      case T1 -> 1.18;
-      case T2 -> 1.40;
-      case T3 -> 1.52;
-      case T4 -> 1.64;
-      case T5 -> 1.78;
+      case T1 -> 0.016999;
+      case T2 -> 0.021896;
+      case T3 -> 0.024399;
+      case T4 -> 0.026569;
+      case T5 -> 0.028411;
       default -> throw new IllegalArgumentException(encoding.jsonName() + " has no trellis");
     };
   }

@@ -1,20 +1,17 @@
 package bora.quantizer;
 
 import bora.formats.encoding.Encoding;
-import bora.formats.encoding.TrellisCode;
 import bora.formats.encoding.TrellisPanel;
 import java.lang.foreign.MemorySegment;
 
 /**
- * Encodes columns as strings of a trellis encoding. The errors of a row count in units of its
- * scale, so a string does not depend on powers of two that were moved between rows and other
- * matrices.
+ * Encodes columns in a trellis encoding. The errors of a row count in units of its scale, so a
+ * string does not depend on powers of two that were moved between rows and other matrices.
  */
-public final class TrellisColumnCoder implements ColumnCoder {
+final class TrellisColumnCoder implements ColumnCoder {
   private static final int ROWS = TrellisPanel.ROWS;
 
   private final Encoding encoding;
-  private final int stateBits;
   private final TrellisSearch search;
   private final int symbolMask;
   private final float[] rowScales = new float[ROWS];
@@ -24,22 +21,9 @@ public final class TrellisColumnCoder implements ColumnCoder {
   private final int[] states = new int[ROWS];
   private MemorySegment panel = MemorySegment.NULL;
 
-  /**
-   * A coder with the longest states that the encoding may have. Two bits less are four times as
-   * fast and cost 0.1 to 0.3 dB, 3 to 7 % of the error.
-   */
-  public TrellisColumnCoder(Encoding encoding) {
-    this(encoding, TrellisCode.maxStateBits(encoding));
-  }
-
-  /**
-   * @param stateBits four more than the encoding's bits up to {@link TrellisCode#maxStateBits}; two
-   *     less are four times as fast
-   */
-  public TrellisColumnCoder(Encoding encoding, int stateBits) {
+  TrellisColumnCoder(Encoding encoding) {
     this.encoding = encoding;
-    this.stateBits = stateBits;
-    this.search = new TrellisSearch(encoding, stateBits);
+    this.search = new TrellisSearch(encoding);
     this.symbolMask = (1 << encoding.codeBits()) - 1;
   }
 
@@ -52,7 +36,7 @@ public final class TrellisColumnCoder implements ColumnCoder {
   public void begin(MemorySegment newPanel, int columns, float[] newRowScales) {
     panel = newPanel;
     panel.fill((byte) 0);
-    TrellisPanel.writeHeader(panel, newRowScales, stateBits);
+    TrellisPanel.writeRowScales(panel, newRowScales);
     for (int row = 0; row < ROWS; row++) {
       boolean zero = newRowScales[row] == 0;
       rowScales[row] = newRowScales[row];

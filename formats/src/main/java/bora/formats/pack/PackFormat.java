@@ -14,6 +14,9 @@ final class PackFormat {
   static final int EXPERT_ALIGNMENT_BYTES = 4096;
   static final long MAX_MANIFEST_BYTES = 64L << 20;
 
+  /** Required feature: there are trellis codes, of levels that are bytes. */
+  static final long TRELLIS_LEVELS = 1;
+
   /** {@code 89 'B' 'O' 'R' 'A' 0D 0A 1A}, read as a little-endian number. */
   static final long MAGIC = 0x1A0A0D41524F4289L;
 
@@ -36,13 +39,14 @@ final class PackFormat {
 
   private PackFormat() {}
 
-  static byte[] header(int tensorAlignment) {
+  static byte[] header(int tensorAlignment, long requiredFeatures) {
     byte[] bytes = new byte[HEADER_BYTES];
     MemorySegment header = MemorySegment.ofArray(bytes);
     header.set(LittleEndian.LONG, 0, MAGIC);
     header.set(LittleEndian.SHORT, MAJOR_OFFSET, (short) MAJOR);
     header.set(LittleEndian.SHORT, MINOR_OFFSET, (short) MINOR);
     header.set(LittleEndian.INT, HEADER_LENGTH_OFFSET, HEADER_BYTES);
+    header.set(LittleEndian.LONG, FEATURES_OFFSET, requiredFeatures);
     header.set(LittleEndian.INT, TENSOR_ALIGNMENT_OFFSET, tensorAlignment);
     header.set(LittleEndian.INT, EXPERT_ALIGNMENT_OFFSET, EXPERT_ALIGNMENT_BYTES);
     header.set(LittleEndian.INT, HEADER_CRC_OFFSET, crc32c(header.asSlice(0, HEADER_CRC_OFFSET)));

@@ -73,6 +73,16 @@ public record PackLayout(
         config, encodings, tensors, attachments, Encoding.alignUp(end, Encoding.ALIGNMENT_BYTES));
   }
 
+  /** What a reader has to know besides the version: the bits of the header. */
+  long requiredFeatures() {
+    for (Encoding encoding : encodings.values()) {
+      if (encoding.isTrellis()) {
+        return PackFormat.TRELLIS_LEVELS;
+      }
+    }
+    return 0;
+  }
+
   /** Bytes of all encoded tensors, gaps not counted. */
   public long weightBytes() {
     return tensors.values().stream().mapToLong(ByteRange::lengthBytes).reduce(0, Math::addExact);

@@ -40,7 +40,9 @@ final class PackStructure {
     byte[] json = file.slice(manifestRange).toArray(ValueLayout.JAVA_BYTE);
     PackManifest manifest = ManifestJson.read(path, json, minor);
     checkTensorSet(manifest);
-    checkLayout(manifest, manifestRange);
+    PackLayout layout = layout(manifest);
+    checkFeatures(layout);
+    checkLayout(manifest, layout, manifestRange);
     return manifest;
   }
 
@@ -63,7 +65,6 @@ final class PackStructure {
     }
     int major = header.get(LittleEndian.SHORT, PackFormat.MAJOR_OFFSET) & 0xFFFF;
     int minor = header.get(LittleEndian.SHORT, PackFormat.MINOR_OFFSET) & 0xFFFF;
-    long features = header.get(LittleEndian.LONG, PackFormat.FEATURES_OFFSET);
     if (major != PackFormat.MAJOR) {
       boolean older = major < PackFormat.MAJOR;
       throw new UnsupportedVersionException(
@@ -77,12 +78,15 @@ final class PackStructure {
               + minor
               + (older ? "; convert the checkpoint again" : "; a newer bora reads it"));
     }
-    if (features != 0) {
+    long unknownFeatures = requiredFeatures() & ~PackFormat.TRELLIS_LEVELS;
+    if (unknownFeatures != 0) {
       throw new UnsupportedVersionException(
           path,
           Reason.TOO_NEW,
-          "required features: expected none, found 0x"
-              + Long.toHexString(features)
+          "required features: expected none but 0x"
+              + Long.toHexString(PackFormat.TRELLIS_LEVELS)
+              + ", found 0x"
+              + Long.toHexString(unknownFeatures)
               + "; a newer bora reads it");
     }
     boolean sameAlignments =
@@ -97,6 +101,11 @@ final class PackStructure {
       throw new CorruptFileException(path, "the header is not that of format " + major);
     }
     return minor;
+  }
+
+  private long requiredFeatures() {
+    return file.slice(0, PackFormat.HEADER_BYTES)
+        .get(LittleEndian.LONG, PackFormat.FEATURES_OFFSET);
   }
 
   /** Returns where the manifest is. */
@@ -161,8 +170,7 @@ final class PackStructure {
     }
   }
 
-  private void checkLayout(PackManifest manifest, ByteRange manifestRange)
-      throws CorruptFileException {
+  private PackLayout layout(PackManifest manifest) throws CorruptFileException {
     Map<TensorKey, Encoding> encodings = new HashMap<>();
     for (PackEntry entry : manifest.entries().values()) {
       encodings.put(entry.key(), entry.encoding());
@@ -171,12 +179,32 @@ final class PackStructure {
     for (PackAttachment attachment : manifest.attachments().values()) {
       attachmentBytes.put(attachment.name(), attachment.range().lengthBytes());
     }
-    PackLayout layout;
     try {
-      layout = PackLayout.of(manifest.config(), encodings, attachmentBytes);
+      return PackLayout.of(manifest.config(), encodings, attachmentBytes);
     } catch (ArithmeticException e) {
       throw new CorruptFileException(path, "the tensors' sizes overflow", e);
     }
+  }
+
+  /** Trellis codes without their feature are of the first bora, which meant other weights. */
+  private void checkFeatures(PackLayout layout) throws IOException {
+    long expected = layout.requiredFeatures();
+    long found = requiredFeatures();
+    if (found == 0 && expected == PackFormat.TRELLIS_LEVELS) {
+      throw new UnsupportedVersionException(
+          path,
+          Reason.TOO_OLD,
+          "its trellis codes (t1 to t5) are of a kind that is no longer read;"
+              + " convert the checkpoint again");
+    }
+    if (found != expected) {
+      throw corrupt(
+          "required features", "0x" + Long.toHexString(expected), "0x" + Long.toHexString(found));
+    }
+  }
+
+  private void checkLayout(PackManifest manifest, PackLayout layout, ByteRange manifestRange)
+      throws CorruptFileException {
     List<ByteRange> ranges = new ArrayList<>();
     for (PackEntry entry : manifest.entries().values()) {
       requireRange(entry.key().toString(), layout.tensors().get(entry.key()), entry.range());

@@ -142,7 +142,8 @@ public final class PackWriter implements AutoCloseable {
       file.truncate(part.map(LayoutPart::lengthBytes).orElse(layout.manifestOffsetBytes()));
       file.requireSpace(missingBytes());
       if (part.isEmpty()) {
-        file.writeAt(0, ByteBuffer.wrap(PackFormat.header(Encoding.ALIGNMENT_BYTES)));
+        byte[] header = PackFormat.header(Encoding.ALIGNMENT_BYTES, layout.requiredFeatures());
+        file.writeAt(0, ByteBuffer.wrap(header));
       }
     } catch (IOException e) {
       close();
@@ -168,6 +169,7 @@ public final class PackWriter implements AutoCloseable {
       text.append(' ').append(tensor.getValue());
     }
     text.append('\n').append(layout.attachments());
+    text.append('\n').append(layout.requiredFeatures());
     return Sha256.of(text.toString().getBytes(StandardCharsets.UTF_8));
   }
 

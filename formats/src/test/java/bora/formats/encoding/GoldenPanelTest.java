@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import bora.formats.model.TensorShape;
 import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HexFormat;
 import java.util.LinkedHashMap;
@@ -168,41 +169,40 @@ class GoldenPanelTest {
         List.of(new float[] {0, 0}, new float[] {0.5f, 1.5f}));
   }
 
-  /**
-   * The signs of the row scales 1, 1, 2, 1 say L = 8: bit 3 alone. Row 0 has symbol 1, the others
-   * 0, and so the states are 1, 4, 16, 64 and 0.
-   */
+  /** Row 5 has symbol 1, the others 0: the states before it are 4, 16, 64, 256 and 1024. */
   private static Golden t2() {
     return new Golden(
         "t2",
         Encoding.T2,
         128 + 128,
-        Map.of(0, "803F 803F 0040 80BF 803F", 128, "40"),
+        Map.of(0, "803F 0040 003F 803F 803F 803F 803F", 128, "0004"),
         List.of(
-            new float[] {0x1.edf11p-2f},
-            new float[] {-0x1.37822ap-4f},
-            new float[] {2 * -0x1.378804p-2f},
-            new float[] {0x1.c9bbf8p-1f},
-            new float[] {0}));
+            new float[] {-22.5f},
+            new float[] {2 * -4.5f},
+            new float[] {0.5f * 14.5f},
+            new float[] {45.5f},
+            new float[] {48.5f},
+            new float[] {14.5f},
+            new float[] {47.5f}));
   }
 
   /**
-   * L = 12: the signs of rows 2 and 3. In column 2, bits 24 to 35 of lane 0, row 0 has symbol 6 and
-   * row 3 symbol 5; in the other columns all are 0. Row 62 has symbol 1, in lane 15, and the first
-   * rows of its column 0 go on from there: the states of rows 0 and 1 are 64 and 512.
+   * In the second column row 0 has symbol 6, row 1 symbol 5 and row 63 symbol 3: behind it come
+   * rows 0 and 1 once more, so that the states of rows 60 to 63 are 1536, 3264, 2968 and 371.
    */
   private static Golden t3() {
-    return new Golden(
-        "t3",
-        Encoding.T3,
-        128 + 192,
-        Map.of(0, "803F 803F 80BF 80BF 803F", 128, "00000005", 188, "08", 192, "0C"),
-        List.of(
-            new float[] {0x1.46f4cp0f, 0, -0x1.aa2f1ap-2f},
-            new float[] {-0x1.f543dep-1f, 0, 0x1.675e22p-1f},
-            new float[] {0, 0, -0x1.3ff05ap-1f},
-            new float[] {0, 0, -0x1.2da426p-1f},
-            new float[] {0, 0, 0x1.2225e6p-1f}));
+    List<float[]> rows = new ArrayList<>();
+    for (int row = 0; row < 64; row++) {
+      rows.add(new float[] {-27.5f, -27.5f});
+    }
+    rows.set(0, new float[] {-27.5f, -7.5f});
+    rows.set(1, new float[] {-27.5f, 56.5f});
+    rows.set(60, new float[] {-27.5f, 2.5f});
+    rows.set(61, new float[] {-27.5f, 1.5f});
+    rows.set(62, new float[] {-27.5f, 3.5f});
+    rows.set(63, new float[] {-27.5f, 26.5f});
+    Map<Integer, String> hex = Map.of(0, "803F".repeat(64), 128 + 24, "2E", 128 + 47, "60");
+    return new Golden("t3", Encoding.T3, 128 + 8 * 24, hex, rows);
   }
 
   @ParameterizedTest

@@ -5,18 +5,19 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import bora.formats.Sha256;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import java.util.List;
+import java.security.MessageDigest;
+import java.util.Arrays;
 import java.util.Random;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** Strings of symbols, their states and the values of these. */
+/** Columns of symbols, their states and the levels of these. */
 class TrellisPanelTest {
   private static final int COLUMNS = 19;
 
@@ -24,105 +25,109 @@ class TrellisPanelTest {
     return Stream.of(Encoding.values()).filter(Encoding::isTrellis);
   }
 
-  static List<Arguments> trellisesAndStateBits() {
-    return trellises()
-        .flatMap(
-            encoding ->
-                Stream.of(encoding.codeBits() + 4, TrellisCode.maxStateBits(encoding))
-                    .map(stateBits -> Arguments.of(encoding, stateBits)))
-        .toList();
-  }
-
-  /** The states of a string written out twice as one row of bits, the oldest first. */
+  /** The states of a column written out twice as one row of bits, the last row first. */
   @ParameterizedTest
-  @MethodSource("trellisesAndStateBits")
-  void aStateIsTheLastBitsOfTheCircularString(Encoding encoding, int stateBits) {
+  @MethodSource("trellises")
+  void aStateIsTwelveBitsOfACircle(Encoding encoding) {
     int[][] symbols = randomSymbols(encoding);
-    MemorySegment panel = pack(encoding, symbols, stateBits);
+    MemorySegment panel = pack(encoding, symbols);
     for (int column = 0; column < COLUMNS; column++) {
       StringBuilder bits = new StringBuilder();
-      for (int row = 0; row < 2 * TrellisPanel.ROWS; row++) {
+      for (int row = 2 * TrellisPanel.ROWS - 1; row >= 0; row--) {
         int symbol = symbols[column][row % TrellisPanel.ROWS];
         for (int bit = encoding.codeBits() - 1; bit >= 0; bit--) {
           bits.append(symbol >>> bit & 1);
         }
       }
       for (int row = 0; row < TrellisPanel.ROWS; row++) {
-        int end = (TrellisPanel.ROWS + row + 1) * encoding.codeBits();
-        int expected = Integer.parseInt(bits.substring(end - stateBits, end), 2);
-        assertEquals(
-            expected, TrellisPanel.stateAt(encoding, panel, row, column, stateBits), "row " + row);
+        int end = bits.length() - encoding.codeBits() * row;
+        int expected = Integer.parseInt(bits.substring(end - 12, end), 2);
+        assertEquals(expected, TrellisPanel.stateAt(encoding, panel, row, column), "row " + row);
       }
-    }
-  }
-
-  @ParameterizedTest
-  @MethodSource("trellisesAndStateBits")
-  void aColumnTouchesNoOther(Encoding encoding, int stateBits) {
-    int[][] symbols = randomSymbols(encoding);
-    byte[] whole = pack(encoding, symbols, stateBits).toArray(ValueLayout.JAVA_BYTE);
-    byte[] sum = new byte[whole.length];
-    for (int column = 0; column < COLUMNS; column++) {
-      int[][] alone = new int[COLUMNS][TrellisPanel.ROWS];
-      alone[column] = symbols[column];
-      byte[] part = pack(encoding, alone, stateBits).toArray(ValueLayout.JAVA_BYTE);
-      for (int i = 0; i < sum.length; i++) {
-        assertTrue(i < 128 || (sum[i] & part[i]) == 0, "bits of two columns at byte " + i);
-        sum[i] |= part[i];
-      }
-    }
-    assertArrayEquals(whole, sum);
-  }
-
-  @ParameterizedTest
-  @MethodSource("trellisesAndStateBits")
-  void theHeaderHoldsScalesAndStateBits(Encoding encoding, int stateBits) {
-    MemorySegment panel = pack(encoding, randomSymbols(encoding), stateBits);
-    assertEquals(stateBits, TrellisPanel.stateBits(panel, 0));
-    for (int row = 0; row < TrellisPanel.ROWS; row++) {
-      assertEquals(row * 0.25f, TrellisPanel.rowScale(panel, 0, row));
     }
   }
 
   @ParameterizedTest
   @MethodSource("trellises")
-  void theValuesOfACodeAreNearlyGaussian(Encoding encoding) {
-    int states = 1 << TrellisCode.maxStateBits(encoding);
-    double sum = 0;
-    double squares = 0;
-    double fourths = 0;
-    for (int state = 0; state < states; state++) {
-      double value = TrellisCode.value(state, TrellisCode.multiplier(encoding));
-      assertTrue(Math.abs(value) <= 2);
-      sum += value;
-      squares += value * value;
-      fourths += value * value * value * value;
+  void aColumnIsWrittenWholeAndTouchesNoOther(Encoding encoding) {
+    int[][] symbols = randomSymbols(encoding);
+    byte[] expected = pack(encoding, symbols).toArray(ValueLayout.JAVA_BYTE);
+    MemorySegment panel = MemorySegment.ofArray(expected.clone());
+    int[] others = new int[TrellisPanel.ROWS];
+    Arrays.fill(others, (1 << encoding.codeBits()) - 1);
+    for (int column = 0; column < COLUMNS; column++) {
+      TrellisPanel.packColumn(encoding, panel, column, others);
+      long offset = TrellisPanel.columnOffsetBytes(encoding, column);
+      for (int i = 0; i < TrellisPanel.columnBytes(encoding); i++) {
+        assertEquals(-1, panel.get(ValueLayout.JAVA_BYTE, offset + i));
+      }
+      TrellisPanel.packColumn(encoding, panel, column, symbols[column]);
+      assertArrayEquals(expected, panel.toArray(ValueLayout.JAVA_BYTE));
     }
-    // Of u + u^9 with u uniform: variance 1/3 + 2/11 + 1/19, kurtosis 2.97; a Gaussian's is 3.
-    double variance = squares / states;
-    assertEquals(0, sum / states, 0.02);
-    assertEquals(1 / 3.0 + 2 / 11.0 + 1 / 19.0, variance, 0.02);
-    assertEquals(2.97, fourths / states / variance / variance, 0.1);
   }
 
-  /** Worked out with exact fractions, each operation rounded as the document says. */
+  @ParameterizedTest
+  @MethodSource("trellises")
+  void theHeaderHoldsScales(Encoding encoding) {
+    MemorySegment panel = pack(encoding, randomSymbols(encoding));
+    for (int row = 0; row < TrellisPanel.ROWS; row++) {
+      assertEquals(row * 0.25f, TrellisPanel.rowScale(panel, 0, row));
+    }
+  }
+
+  /** What a column can choose between at a row, whatever the rows after it say. */
+  @ParameterizedTest
+  @MethodSource("trellises")
+  void theValuesOfASymbolLieFarApartAndAroundZero(Encoding encoding) {
+    TrellisCode code = TrellisCode.of(encoding);
+    int symbols = 1 << encoding.codeBits();
+    for (int above = 0; above < 1 << TrellisCode.STATE_BITS; above += symbols) {
+      float[] values = new float[symbols];
+      for (int symbol = 0; symbol < symbols; symbol++) {
+        values[symbol] = code.value(above + symbol);
+        assertEquals(code.level(above + symbol) - 127.5f, values[symbol]);
+      }
+      Arrays.sort(values);
+      assertTrue(values[symbols / 2 - 1] < 20 && values[symbols / 2] > -20, "of " + above);
+      for (int i = 1; i < symbols; i++) {
+        assertTrue(values[i] - values[i - 1] > 2, "of " + above);
+      }
+    }
+  }
+
+  /** Looked up in the document by a program of its own. */
   @ParameterizedTest
   @CsvSource({
-    "T1, 1, 3FB6283C", "T1, 5, 3F2458ED", "T1, 255, BCBA889A", "T1, 511, 3F9912D7",
-    "T2, 1, 3EF6F888", "T2, 5, 3ECF7A08", "T2, 255, 3F2C42ED", "T2, 511, BE5CCD51",
-    "T3, 1, BF4CA041", "T3, 5, 3EA3EEF0", "T3, 255, 3EA7B35D", "T3, 511, BDA5D712",
-    "T4, 1, 3F6165CF", "T4, 5, BDEA6E20", "T4, 255, 3E2607D3", "T4, 511, BFA3EE1A",
-    "T5, 1, BDF724DE", "T5, 5, BF1D2DBB", "T5, 255, BF5EBE55", "T5, 511, 3EAB6197"
+    "T1, 0, 171", "T1, 1, 98", "T1, 127, 188", "T1, 128, 69", "T1, 2741, 109", "T1, 4095, 75",
+    "T2, 0, 175", "T2, 1, 142", "T2, 127, 30", "T2, 128, 76", "T2, 2741, 27", "T2, 4095, 209",
+    "T3, 0, 100", "T3, 1, 117", "T3, 127, 156", "T3, 128, 112", "T3, 2741, 95", "T3, 4095, 79",
+    "T4, 0, 84", "T4, 1, 95", "T4, 127, 93", "T4, 128, 132", "T4, 2741, 104", "T4, 4095, 163",
+    "T5, 0, 88", "T5, 1, 93", "T5, 127, 154", "T5, 128, 141", "T5, 2741, 172", "T5, 4095, 83"
   })
-  void valuesArePermanent(Encoding encoding, int state, String bits) {
-    float value = TrellisCode.value(state, TrellisCode.multiplier(encoding));
-    assertEquals(Integer.parseUnsignedInt(bits, 16), Float.floatToRawIntBits(value));
+  void levelsArePermanent(Encoding encoding, int state, int level) {
+    assertEquals(level, TrellisCode.of(encoding).level(state));
+  }
+
+  /** All of them at once: the digest of the document's tables. */
+  @ParameterizedTest
+  @CsvSource({
+    "T1, 6955bb513e318892e4cb28e94a1c6dd894cf01136fc1103543ad2a6284183d5a",
+    "T2, 0e81d4a3b80c2d741ca9b0b8584d61fa8d14e54c3ad3ffbe5008892fcb2b145b",
+    "T3, 2ac20d5135bc0da9cead20c44c4fda929eba61f9e7ac0c29efba795581c95d26",
+    "T4, 37febfa2a463a848625085350f88ae9a697fba0c88bf27807b45d0cc86159327",
+    "T5, 450735bd984034a8a174ba596ffeef09cddb22fed0c050f85fbc9aacb4b67a5f"
+  })
+  void tablesArePermanent(Encoding encoding, String sha256) {
+    MessageDigest digest = Sha256.newDigest();
+    digest.update(TrellisCode.of(encoding).mixes());
+    digest.update(TrellisCode.of(encoding).levels());
+    assertEquals(sha256, Sha256.hex(digest));
   }
 
   @Test
   void otherEncodingsHaveNoTrellis() {
-    assertThrows(IllegalArgumentException.class, () -> TrellisCode.multiplier(Encoding.Q4));
-    assertThrows(IllegalArgumentException.class, () -> TrellisCode.maxStateBits(Encoding.F32));
+    assertThrows(IllegalArgumentException.class, () -> TrellisCode.of(Encoding.Q4));
+    assertThrows(IllegalArgumentException.class, () -> TrellisCode.of(Encoding.F32));
   }
 
   private static int[][] randomSymbols(Encoding encoding) {
@@ -134,13 +139,13 @@ class TrellisPanelTest {
     return symbols;
   }
 
-  private static MemorySegment pack(Encoding encoding, int[][] symbols, int stateBits) {
+  private static MemorySegment pack(Encoding encoding, int[][] symbols) {
     MemorySegment panel = MemorySegment.ofArray(new byte[(int) encoding.panelBytes(COLUMNS)]);
     float[] rowScales = new float[TrellisPanel.ROWS];
     for (int row = 0; row < TrellisPanel.ROWS; row++) {
       rowScales[row] = row * 0.25f;
     }
-    TrellisPanel.writeHeader(panel, rowScales, stateBits);
+    TrellisPanel.writeRowScales(panel, rowScales);
     for (int column = 0; column < COLUMNS; column++) {
       TrellisPanel.packColumn(encoding, panel, column, symbols[column]);
     }

@@ -6,12 +6,19 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import bora.formats.ProgressListener;
 import bora.formats.UnsupportedVersionException.Reason;
+import bora.formats.encoding.Encoding;
+import bora.formats.model.ModelConfig;
+import bora.formats.model.TensorKey;
+import bora.formats.model.TensorRole;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.file.Path;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
 import java.util.function.Consumer;
 import java.util.function.UnaryOperator;
 import org.junit.jupiter.api.BeforeEach;
@@ -48,7 +55,7 @@ class ForgedPackTest {
         version("major 2", Reason.TOO_NEW, h -> h.putShort(8, (short) 2), "expected 1, found 2.0"),
         version("major 65535", Reason.TOO_NEW, h -> h.putShort(8, (short) 0xFFFF), "found 65535.0"),
         version("major 0", Reason.TOO_OLD, h -> h.putShort(8, (short) 0), "expected 1, found 0.0"),
-        version("first feature", Reason.TOO_NEW, h -> h.putLong(16, 1), "features", "found 0x1"),
+        version("unknown feature", Reason.TOO_NEW, h -> h.putLong(16, 3), "features", "found 0x2"),
         version(
             "last feature",
             Reason.TOO_NEW,
@@ -306,6 +313,35 @@ class ForgedPackTest {
     forged.manifest(root -> tensor(root, QUERY).put("encoding", "q7")).write(pack);
     assertUnsupported(
         pack, Reason.TOO_NEW, () -> PackReader.open(pack), "layer 0 q: encoding \"q7\"");
+  }
+
+  @Test
+  void featureOfTrellisCodesIsRefusedWhereThereAreNone() throws IOException {
+    forged.header(header -> header.putLong(16, 1)).write(pack);
+    assertCorrupt(pack, () -> PackReader.open(pack), "required features: expected 0x0, found 0x1");
+  }
+
+  @Test
+  void trellisCodesWithoutTheirFeatureAreTooOld() throws IOException {
+    writeWithTrellisCodes();
+    PackReader.open(pack).close();
+    ForgedPack.of(pack).header(header -> header.putLong(16, 0)).write(pack);
+    assertUnsupported(
+        pack, Reason.TOO_OLD, () -> PackReader.open(pack), "trellis codes", "convert");
+  }
+
+  private void writeWithTrellisCodes() throws IOException {
+    ModelConfig config = PackFixture.tiny().config();
+    Map<TensorKey, Encoding> encodings = new HashMap<>(PackFixture.tiny().encodings());
+    encodings.put(TensorKey.ofLayer(0, TensorRole.QUERY), Encoding.T3);
+    PackLayout layout = PackLayout.of(config, encodings, new TreeMap<>());
+    try (PackWriter writer = PackWriter.create(pack, layout)) {
+      for (Map.Entry<TensorKey, ByteRange> tensor : layout.tensors().entrySet()) {
+        PackFixture.append(
+            writer, tensor.getKey(), new byte[(int) tensor.getValue().lengthBytes()]);
+      }
+      writer.finish(PackFixture.PROVENANCE);
+    }
   }
 
   @ParameterizedTest

@@ -18,7 +18,7 @@ import bora.formats.encoding.ScalarGrid;
  * number is all NaN. A product is then what it is with these values as activations.
  */
 final class ActivationRounding {
-  /** Columns that share a step: those that share one among the weights too. */
+  /** Columns that share a step: those of a scalar encoding's block too. */
   static final int BLOCK_COLUMNS = ScalarGrid.COLUMNS_PER_BLOCK;
 
   static final float MAX_CODE = 127;
@@ -28,9 +28,9 @@ final class ActivationRounding {
 
   private ActivationRounding() {}
 
-  /** Whether it is for matrices of this encoding: those whose codes are integers. */
+  /** Whether it is for matrices of this encoding: those whose levels are integers. */
   static boolean appliesTo(Encoding encoding) {
-    return encoding.isScalar();
+    return encoding.isQuantized();
   }
 
   /** Rounds the activations of one token in place. */

@@ -9,14 +9,13 @@ import java.lang.ref.Reference;
 /**
  * Kernels in machine code, which need no compiling and use instructions that the compiler has no
  * way to: those on arrays and of attention, and products with matrices in the scalar encodings, of
- * one token, and of several whose activations are rounded; and those of one token in {@code t2} to
- * {@code t5}. All other products are left to other kernels.
+ * one token, and of several whose activations are rounded. All other products are left to other
+ * kernels.
  *
- * <p>Those on arrays and of attention give the bits of {@link VectorKernels}. Products with scalar
- * encodings are what {@link DigitProducts} defines, bit for bit. With one digit this is, but for
- * the order and the rounding of float32 sums, what {@link ScalarKernels} makes of rounded
- * activations; with four, of exact ones. With {@code q4} and one digit {@link VectorKernels} give
- * the same bits; with trellis codes too, where nothing is denormal.
+ * <p>Those on arrays and of attention give the bits of {@link VectorKernels}. Products are what
+ * {@link DigitProducts} defines, bit for bit. With one digit this is, but for the order and the
+ * rounding of float32 sums, what {@link ScalarKernels} makes of rounded activations; with four, of
+ * exact ones. With {@code q4} and one digit {@link VectorKernels} give the same bits.
  */
 public final class AssembledKernels implements Kernels {
   private final Kernels others;
@@ -63,11 +62,7 @@ public final class AssembledKernels implements Kernels {
       int panelStart,
       int panelEnd) {
     Encoding encoding = matrix.encoding();
-    boolean covered =
-        tokens == 1
-            ? encoding.isScalar() || AssembledTrellis.covers(encoding)
-            : encoding.isScalar() && roundsActivations;
-    if (!covered) {
+    if (!encoding.isScalar() || (tokens > 1 && !roundsActivations)) {
       others.multiply(
           matrix, x, xOffset, xStride, tokens, y, yOffset, yStride, panelStart, panelEnd);
       return;
@@ -75,18 +70,6 @@ public final class AssembledKernels implements Kernels {
     MultiplyBounds.check(
         matrix, x, xOffset, xStride, tokens, y, yOffset, yStride, panelStart, panelEnd);
     try {
-      if (encoding.isTrellis()) {
-        AssembledTrellisProducts.multiply(
-            AssembledTrellisProducts.code(encoding),
-            matrix,
-            x,
-            xOffset,
-            y,
-            yOffset,
-            panelStart,
-            panelEnd);
-        return;
-      }
       AssembledCode code = AssembledCode.of(encoding);
       if (tokens == 1) {
         ActivationDigits digits = roundsActivations ? ActivationDigits.ONE : ActivationDigits.FOUR;

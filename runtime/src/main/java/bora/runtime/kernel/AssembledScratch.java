@@ -1,6 +1,5 @@
 package bora.runtime.kernel;
 
-import bora.formats.encoding.TrellisPanel;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -28,10 +27,6 @@ final class AssembledScratch {
   final MemorySegment steps =
       arena.allocate(
           (long) AssembledTile.MAX_BLOCKS * AssembledUnpacking.STEPS_BYTES, ALIGNMENT_BYTES);
-
-  /** Sums of a trellis panel. */
-  final MemorySegment trellisSums =
-      arena.allocate((long) TrellisPanel.ROWS * Float.BYTES, ALIGNMENT_BYTES);
 
   /** Products of several tokens. */
   final AssembledTokens tokens = new AssembledTokens(this);

@@ -25,12 +25,6 @@ final class KernelScratch {
           [Math.max(MatrixByTokens.TILE_PANELS, TrellisPanel.ROWS / Lanes.PANEL_ROWS)
               * MatrixByTokens.PANEL_FLOATS];
 
-  /** Unpacked symbols. */
-  final int[] trellisFields = TrellisFields.allocate();
-
-  /** Row scales of a trellis panel; see {@link TrellisKernels#decode}. */
-  final float[] trellisScales = new float[TrellisPanel.ROWS];
-
   /** Activations of one token, rounded. */
   final RoundedActivations rounded = new RoundedActivations();
 

@@ -58,7 +58,7 @@ public sealed interface Kernels permits ScalarKernels, VectorKernels, AssembledK
       int panelEnd);
 
   /**
-   * These kernels with another {@link #multiply}: where a matrix's codes are integers, the
+   * These kernels with another {@link #multiply}: where a matrix's levels are integers, the
    * activations are first rounded to 8 bits, as {@link ActivationRounding} defines.
    */
   Kernels roundingActivations();

@@ -9,7 +9,8 @@ import java.util.Arrays;
 /**
  * A matrix by two or more tokens: prefill, bound by multiply-additions. A tile of 256 columns and
  * two panels (at 512 bits; else one) is decoded to floats in the nearest cache, exactly, and
- * multiplied by all tokens of a block before the next tile.
+ * multiplied by all tokens of a block before the next tile. Trellis codes, which take long to
+ * decode, come here with one token too; their tile is a panel of 64 rows.
  */
 final class MatrixByTokens {
   static final int BLOCK_COLUMNS = ScalarGrid.COLUMNS_PER_BLOCK;
@@ -153,7 +154,7 @@ final class MatrixByTokens {
     int columns = matrix.shape().columns();
     for (int columnStart = 0; columnStart < columns; columnStart += TILE_COLUMNS) {
       int columnCount = Math.min(TILE_COLUMNS, columns - columnStart);
-      TrellisMatrix.decodeTile(matrix, panel, columnStart, columnCount, scratch);
+      TrellisMatrix.decodeTile(matrix, panel, columnStart, columnCount, scratch.tile, PANEL_FLOATS);
       int x0 = columnStart / TILE_COLUMNS * tokens * TileKernels.TOKEN_STRIDE;
       for (int row = 0; row < TrellisPanel.ROWS; row += 2 * Lanes.COUNT) {
         multiplyTile(
@@ -169,9 +170,7 @@ final class MatrixByTokens {
             TrellisPanel.ROWS);
       }
     }
-    int firstRow = panel * TrellisPanel.ROWS;
-    int rows = Math.min(TrellisPanel.ROWS, matrix.shape().rows() - firstRow);
-    TrellisMatrix.store(sums, tokens, y, yOffset, yStride, firstRow, rows);
+    TrellisMatrix.store(matrix, panel, sums, tokens, y, yOffset, yStride);
   }
 
   /**

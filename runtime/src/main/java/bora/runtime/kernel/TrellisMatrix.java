@@ -4,89 +4,101 @@ import static bora.runtime.kernel.Lanes.MEMORY;
 
 import bora.formats.encoding.EncodedTensor;
 import bora.formats.encoding.Encoding;
+import bora.formats.encoding.LittleEndian;
+import bora.formats.encoding.TrellisCode;
 import bora.formats.encoding.TrellisPanel;
-import java.util.Arrays;
 
 /**
- * A matrix in a trellis encoding, a panel of 64 rows at a time. Inside, the rows of a panel are in
- * the order of {@link TrellisKernels}: row {@code 4 l + v} is the one at {@code 16 v + l}.
+ * {@code t1} to {@code t5}: a table has the value of every state, and eight rows' states are taken
+ * from one word. Values are decoded without the rows' scales, which the sums are multiplied by in
+ * the end.
  */
 final class TrellisMatrix {
+  private static final int ROWS_PER_WORD = 8;
+  private static final int STATE_MASK = (1 << TrellisCode.STATE_BITS) - 1;
+
+  private static final float[] T1 = valuesOf(Encoding.T1);
+  private static final float[] T2 = valuesOf(Encoding.T2);
+  private static final float[] T3 = valuesOf(Encoding.T3);
+  private static final float[] T4 = valuesOf(Encoding.T4);
+  private static final float[] T5 = valuesOf(Encoding.T5);
+
   private TrellisMatrix() {}
 
-  private static int place(int row) {
-    return row % TrellisPanel.ROWS_PER_LANE * TrellisPanel.LANES + row / TrellisPanel.ROWS_PER_LANE;
+  private static float[] valuesOf(Encoding encoding) {
+    TrellisCode code = TrellisCode.of(encoding);
+    float[] values = new float[1 << TrellisCode.STATE_BITS];
+    for (int state = 0; state < values.length; state++) {
+      values[state] = code.value(state);
+    }
+    return values;
   }
 
-  /** Multiplies by one token; the arguments are those of {@link Kernels#multiply}, checked. */
-  static void multiply(
-      EncodedTensor matrix,
-      float[] x,
-      int xOffset,
-      float[] y,
-      int yOffset,
-      int panelStart,
-      int panelEnd) {
-    KernelScratch scratch = KernelScratch.ofThread();
-    Encoding encoding = matrix.encoding();
-    int columns = matrix.shape().columns();
-    float[] sums = scratch.trellisSums(1);
-    for (int panel = panelStart; panel < panelEnd; panel++) {
-      long address = address(matrix, panel);
-      int stateBits = TrellisPanel.stateBits(MEMORY, address);
-      Arrays.fill(sums, 0, TrellisPanel.ROWS, 0);
-      for (int start = 0; start < columns; start += TrellisFields.COLUMNS) {
-        int count = unpack(matrix, address, start, columns - start, scratch.trellisFields);
-        for (int part = 0; part < Lanes.PARTS; part++) {
-          TrellisKernels.multiply(
-              encoding, stateBits, scratch.trellisFields, part, count, x, xOffset + start, sums);
-        }
-      }
-      int firstRow = panel * TrellisPanel.ROWS;
-      int rows = Math.min(TrellisPanel.ROWS, matrix.shape().rows() - firstRow);
-      for (int row = 0; row < rows; row++) {
-        y[yOffset + firstRow + row] =
-            sums[place(row)] * TrellisPanel.rowScale(MEMORY, address, row);
-      }
-    }
+  private static float[] values(Encoding encoding) {
+    return switch (encoding) {
+      case T1 -> T1;
+      case T2 -> T2;
+      case T3 -> T3;
+      case T4 -> T4;
+      case T5 -> T5;
+      default -> throw new AssertionError(encoding);
+    };
   }
 
   /**
-   * Decodes columns of a panel to four panels of the scratch's tile, one a vector v.
+   * Decodes columns of a panel, without the rows' scales.
    *
-   * @param columnStart a multiple of {@link TrellisFields#COLUMNS}
+   * @param tile receives row {@code 16 p + l} of column {@code columnStart + c} at {@code p *
+   *     panelFloats + 16 c + l}
    */
   static void decodeTile(
-      EncodedTensor matrix, int panel, int columnStart, int columnCount, KernelScratch scratch) {
-    long address = address(matrix, panel);
-    int stateBits = TrellisPanel.stateBits(MEMORY, address);
-    for (int row = 0; row < TrellisPanel.ROWS; row++) {
-      scratch.trellisScales[place(row)] = TrellisPanel.rowScale(MEMORY, address, row);
-    }
-    for (int start = 0; start < columnCount; start += TrellisFields.COLUMNS) {
-      int count =
-          unpack(matrix, address, columnStart + start, columnCount - start, scratch.trellisFields);
-      for (int part = 0; part < Lanes.PARTS; part++) {
-        TrellisKernels.decode(
-            matrix.encoding(),
-            stateBits,
-            scratch.trellisFields,
-            part,
-            count,
-            scratch.trellisScales,
-            scratch.tile,
-            start * Lanes.PANEL_ROWS,
-            MatrixByTokens.PANEL_FLOATS);
+      EncodedTensor matrix,
+      int panel,
+      int columnStart,
+      int columnCount,
+      float[] tile,
+      int panelFloats) {
+    Encoding encoding = matrix.encoding();
+    int bits = encoding.codeBits();
+    float[] values = values(encoding);
+    long address = address(matrix, panel) + TrellisPanel.columnOffsetBytes(encoding, columnStart);
+    for (int c = 0; c < columnCount; c++, address += TrellisPanel.columnBytes(encoding)) {
+      for (int row = 0; row < TrellisPanel.ROWS; row += ROWS_PER_WORD) {
+        int word = bits * row / Long.SIZE;
+        int bit = bits * row % Long.SIZE;
+        int nextWord = word + 1 < bits ? word + 1 : 0;
+        long states = MEMORY.get(LittleEndian.LONG, address + (long) Long.BYTES * word) >>> bit;
+        long above = MEMORY.get(LittleEndian.LONG, address + (long) Long.BYTES * nextWord);
+        // Two shifts, for one by all 64 bits would be one by none.
+        states |= above << 1 << (Long.SIZE - 1 - bit);
+        int t = row / Lanes.PANEL_ROWS * panelFloats + 16 * c + row % Lanes.PANEL_ROWS;
+        decode8(states, bits, values, tile, t);
       }
     }
   }
 
-  /** Takes the sums of tokens to where they belong. */
+  private static void decode8(long states, int bits, float[] values, float[] tile, int offset) {
+    for (int i = 0; i < ROWS_PER_WORD; i++) {
+      tile[offset + i] = values[(int) (states >>> (bits * i)) & STATE_MASK];
+    }
+  }
+
+  /** Takes the sums of tokens to where they belong, times the rows' scales. */
   static void store(
-      float[] sums, int tokens, float[] y, int yOffset, int yStride, int firstRow, int rows) {
-    for (int t = 0; t < tokens; t++) {
-      for (int row = 0; row < rows; row++) {
-        y[yOffset + t * yStride + firstRow + row] = sums[t * TrellisPanel.ROWS + place(row)];
+      EncodedTensor matrix,
+      int panel,
+      float[] sums,
+      int tokens,
+      float[] y,
+      int yOffset,
+      int yStride) {
+    long address = address(matrix, panel);
+    int firstRow = panel * TrellisPanel.ROWS;
+    int rows = Math.min(TrellisPanel.ROWS, matrix.shape().rows() - firstRow);
+    for (int row = 0; row < rows; row++) {
+      float scale = TrellisPanel.rowScale(MEMORY, address, row);
+      for (int t = 0; t < tokens; t++) {
+        y[yOffset + t * yStride + firstRow + row] = sums[t * TrellisPanel.ROWS + row] * scale;
       }
     }
   }
@@ -94,18 +106,5 @@ final class TrellisMatrix {
   private static long address(EncodedTensor matrix, int panel) {
     return matrix.bytes().address()
         + panel * matrix.encoding().panelBytes(matrix.shape().columns());
-  }
-
-  /** Unpacks the next columns, as many as are left and fit, and says how many. */
-  private static int unpack(
-      EncodedTensor matrix, long panelAddress, int column, int columnsLeft, int[] fields) {
-    Encoding encoding = matrix.encoding();
-    int count = Math.min(TrellisFields.COLUMNS, columnsLeft);
-    long address =
-        panelAddress
-            + encoding.codesOffsetBytes(matrix.shape().columns())
-            + (long) (column / TrellisPanel.COLUMNS_PER_BLOCK) * encoding.blockBytes();
-    TrellisFields.unpack(encoding, address, encoding.blockCount(count), fields);
-    return count;
   }
 }

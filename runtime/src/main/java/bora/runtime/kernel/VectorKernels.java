@@ -59,9 +59,7 @@ public final class VectorKernels implements Kernels {
         matrix, x, xOffset, xStride, tokens, y, yOffset, yStride, panelStart, panelEnd);
     boolean rounding = roundsActivations && ActivationRounding.appliesTo(matrix.encoding());
     try {
-      if (tokens == 1 && matrix.encoding().isTrellis()) {
-        TrellisMatrix.multiply(matrix, x, xOffset, y, yOffset, panelStart, panelEnd);
-      } else if (tokens == 1) {
+      if (tokens == 1 && !matrix.encoding().isTrellis()) {
         MatrixByToken.multiply(matrix, rounding, x, xOffset, y, yOffset, panelStart, panelEnd);
       } else if (rounding && matrix.encoding() == Encoding.Q4) {
         Q4ByTokens.multiply(

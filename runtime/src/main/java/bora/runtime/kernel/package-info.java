@@ -4,8 +4,8 @@
  *
  * <p>Start with {@link bora.runtime.kernel.Kernels}. The vector kernels are one source for three
  * widths: the width is a constant of the process, and a panel of 16 rows is one, two or four
- * vectors side by side; {@link bora.runtime.kernel.TrellisMatrix} has its own order for 64. Read
- * {@link bora.runtime.kernel.Q4Kernels} before changing a hot loop.
+ * vectors side by side, one of 64 four times as many. Read {@link bora.runtime.kernel.Q4Kernels}
+ * before changing a hot loop.
  *
  * <p>Machine code: {@link bora.runtime.kernel.ActivationDigits} says what is computed, {@link
  * bora.runtime.kernel.DigitProducts} does so in scalar code, {@link

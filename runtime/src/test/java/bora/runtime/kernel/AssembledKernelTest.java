@@ -65,32 +65,6 @@ class AssembledKernelTest {
     }
   }
 
-  /** Those kernels take the same sums in the same order. */
-  @ParameterizedTest
-  @EnumSource(
-      value = Encoding.class,
-      names = {"T2", "T3", "T4", "T5"})
-  void equalsVectorKernelsOfTrellisCodesBitForBit(Encoding encoding) {
-    for (int rows : ROWS) {
-      for (int columns : COLUMNS) {
-        for (Content content : Content.values()) {
-          try (Arena arena = Arena.ofConfined()) {
-            EncodedTensor matrix =
-                RandomMatrix.of(arena, encoding, rows, columns, content, rows + columns);
-            float[] x = Activations.OUTLIERS.values(columns);
-            int panels = encoding.panelCount(rows);
-            float[] expected = new float[rows];
-            Kernels.vector().multiply(matrix, x, 0, columns, 1, expected, 0, rows, 0, panels);
-            float[] y = new float[rows];
-            Kernels.fastest().multiply(matrix, x, 0, columns, 1, y, 0, rows, 0, panels);
-            // Zeros may differ in sign.
-            assertArrayEquals(expected, y, 0, () -> content + " " + matrix.shape());
-          }
-        }
-      }
-    }
-  }
-
   private static void assertEqualsTheDefinition(
       Encoding encoding, int rows, int columns, Content content) {
     try (Arena arena = Arena.ofConfined()) {

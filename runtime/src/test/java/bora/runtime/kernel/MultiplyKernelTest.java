@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import bora.formats.encoding.EncodedTensor;
 import bora.formats.encoding.Encoding;
+import bora.formats.encoding.TrellisPanel;
 import bora.formats.model.TensorShape;
 import bora.runtime.kernel.RandomMatrix.Content;
 import bora.runtime.machine.MachineCode;
@@ -185,11 +186,12 @@ class MultiplyKernelTest {
       matrix.encoding().decoder().decodeTile(matrix.panel(panel), columns, start, count, expected);
       float[] found = new float[count * rows];
       if (matrix.encoding().isTrellis()) {
-        TrellisMatrix.decodeTile(matrix, panel, start, count, scratch);
+        int panelFloats = MatrixByTokens.PANEL_FLOATS;
+        TrellisMatrix.decodeTile(matrix, panel, start, count, scratch.tile, panelFloats);
         for (int i = 0; i < found.length; i++) {
           int row = i % rows;
-          int vector = row % 4 * MatrixByTokens.TILE_COLUMNS;
-          found[i] = scratch.tile[(vector + i / rows) * Lanes.PANEL_ROWS + row / 4];
+          int place = row / 16 * panelFloats + i / rows * 16 + row % 16;
+          found[i] = scratch.tile[place] * TrellisPanel.rowScale(matrix.panel(panel), 0, row);
         }
       } else {
         int tilePanel = MatrixByTokens.TILE_PANELS - 1;

@@ -6,7 +6,6 @@ import bora.formats.encoding.Encoding;
 import bora.formats.encoding.LittleEndian;
 import bora.formats.encoding.ScalarCodes;
 import bora.formats.encoding.ScalarGrid;
-import bora.formats.encoding.TrellisCode;
 import bora.formats.encoding.TrellisPanel;
 import bora.formats.model.TensorShape;
 import java.lang.foreign.Arena;
@@ -102,8 +101,7 @@ final class RandomMatrix {
     for (int row = 0; row < rows; row++) {
       rowScales[row] = BFloat16.toFloat(nextRowScale());
     }
-    int stateBits = TrellisCode.maxStateBits(encoding) - (content == Content.RANDOM ? 0 : 2);
-    TrellisPanel.writeHeader(panel, rowScales, stateBits);
+    TrellisPanel.writeRowScales(panel, rowScales);
     int[] symbols = new int[TrellisPanel.ROWS];
     for (int column = 0; column < shape.columns(); column++) {
       for (int row = 0; row < TrellisPanel.ROWS; row++) {
