@@ -44,7 +44,7 @@ start() {
   [ -t 2 ] && terminal=true
 
   # Every module makes the start slower, so those for releases are there for the commands that need them.
-  more='' modules='' native='' compiling=''
+  more='' modules='' native='' compiling='' heap=''
   case ${1-} in
     release | verify-signature | push | pull)
       more=:$libraries-release
@@ -56,12 +56,18 @@ start() {
       compiling=-XX:-UseOnStackReplacement
       ;;
   esac
+  case ${1-} in
+    generate | chat | bench)
+      # All that is thrown away is a row of logits a token: room for more of them would only stay resident.
+      heap=-XX:MaxNewSize=96m
+      ;;
+  esac
 
   # The virtual machine would write its own warnings to standard output, where only results belong.
   # Vector code is hundreds of times slower before it is compiled, so that is asked for ten times sooner.
-  # shellcheck disable=SC2086 # BORA_JAVA_OPTS is a list of options, $modules and $compiling one or none
+  # shellcheck disable=SC2086 # BORA_JAVA_OPTS is a list of options, $modules, $compiling and $heap one or none
   exec "$java/bin/java" -XX:+UseParallelGC -Xlog:disable -Xlog:all=warning:stderr -XX:+DisplayVMOutputToStderr \
-    -XX:CompileCommand=quiet '-XX:CompileCommand=CompileThresholdScaling,bora.runtime.*::*,0.1' $compiling \
+    -XX:CompileCommand=quiet '-XX:CompileCommand=CompileThresholdScaling,bora.runtime.*::*,0.1' $compiling $heap \
     --enable-native-access=bora.formats,bora.runtime,ai.djl.tokenizers,org.jline.nativ$native \
     -Dbora.terminal=$terminal $BORA_JAVA_OPTS \
     --module-path "$libraries$more" $modules --module bora.converter/bora.converter.cli.Main "$@"

@@ -5,6 +5,7 @@
 module bora.runtime {
   requires transitive bora.formats;
   requires ai.djl.tokenizers;
+  requires java.management;
   requires jdk.incubator.vector;
 
   exports bora.runtime;

@@ -19,7 +19,7 @@ import java.util.Arrays;
  */
 final class Attention implements WorkerPool.RangeTask {
   /** Tokens whose rows go together. */
-  private static final int TOKENS_PER_TILE = 8;
+  static final int TOKENS_PER_TILE = 8;
 
   /** Rows that the kernels take at once. */
   private static final int ROWS_PER_STEP = 4;

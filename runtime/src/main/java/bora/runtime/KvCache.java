@@ -30,10 +30,8 @@ final class KvCache {
    */
   KvCache(ModelConfig config, KvCacheType type, int layerCount, int contextTokens, int maxBatch) {
     headDim = config.headDim();
-    window = Math.min(contextTokens, config.slidingWindow().orElse(contextTokens));
-    long needed = Math.min(contextTokens, (long) window + maxBatch - 1);
-    long slots =
-        Encoding.alignUp(needed, needed < contextTokens ? RUN_SLOTS : Kernels.KEYS_PER_BLOCK);
+    window = window(config, contextTokens);
+    long slots = slots(config, contextTokens, maxBatch);
     if (slots * headDim > Integer.MAX_VALUE) {
       throw new IllegalArgumentException(
           "context: expected at most "
@@ -54,6 +52,16 @@ final class KvCache {
             };
       }
     }
+  }
+
+  private static int window(ModelConfig config, int contextTokens) {
+    return Math.min(contextTokens, config.slidingWindow().orElse(contextTokens));
+  }
+
+  /** How many positions a cache holds; see {@link #KvCache}. */
+  static long slots(ModelConfig config, int contextTokens, int maxBatch) {
+    long needed = Math.min(contextTokens, (long) window(config, contextTokens) + maxBatch - 1);
+    return Encoding.alignUp(needed, needed < contextTokens ? RUN_SLOTS : Kernels.KEYS_PER_BLOCK);
   }
 
   /** Number of slots, the same for as long as the cache lives. */

@@ -138,6 +138,11 @@ public final class Model implements AutoCloseable {
     }
   }
 
+  /** Waits until the weights are mapped as far as they are mapped ahead. */
+  void awaitPopulation() {
+    population.ifPresent(PagePopulation::await);
+  }
+
   ForwardPass newForwardPass(int contextTokens, KvCacheType cacheType, int maxBatch) {
     return new ForwardPass(kernels, pool, config, weights, cacheType, contextTokens, maxBatch);
   }

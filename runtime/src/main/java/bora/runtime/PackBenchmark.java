@@ -8,9 +8,12 @@ import bora.formats.pack.PackReader;
 import bora.runtime.kernel.MemorySum;
 import bora.runtime.kernel.WorkerPool;
 import java.lang.foreign.MemorySegment;
+import java.lang.management.ManagementFactory;
+import java.lang.management.MemoryPoolMXBean;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.OptionalLong;
 import java.util.random.RandomGenerator;
 import java.util.random.RandomGeneratorFactory;
 
@@ -45,6 +48,9 @@ public final class PackBenchmark {
    * @param prefillTokensPerSecond tokens of one prompt
    * @param prefillTokens length of that prompt
    * @param readGigabytesPerSecond reading the weights with all threads and only summing them
+   * @param predictedMemory of this process with one session of that context, a prompt and the
+   *     tokens decoded behind it
+   * @param residentBytes what it then had; empty where the system does not tell
    */
   public record Result(
       double decodeTokensPerSecond,
@@ -53,7 +59,9 @@ public final class PackBenchmark {
       long weightBytesPerToken,
       double prefillTokensPerSecond,
       int prefillTokens,
-      double readGigabytesPerSecond) {
+      double readGigabytesPerSecond,
+      HostMemory predictedMemory,
+      OptionalLong residentBytes) {
     /** 10^9 bytes of weights a second that decode reads. */
     public double decodeGigabytesPerSecond() {
       return decodeTokensPerSecond * weightBytesPerToken * 1e-9;
@@ -83,6 +91,25 @@ public final class PackBenchmark {
   private Result run() {
     int promptTokens = Math.min(PROMPT_TOKENS, model.config().maxPositionEmbeddings());
     int[] prompt = randomTokens(promptTokens);
+    int decodedTokens = Math.min(DECODED_TOKENS, promptTokens);
+    int[] decoded = Arrays.copyOf(prompt, decodedTokens);
+
+    // First, while the process holds nothing else: what it takes is looked at behind it.
+    int farContext = Math.addExact(Math.max(farTokens, promptTokens), decodedTokens);
+    HostMemory predicted =
+        HostMemory.predict(
+            model.config(),
+            pack.manifest().weightBytes(),
+            cacheType,
+            farContext,
+            threads,
+            freshHeapBytes());
+    Session far = model.newSession(farContext, cacheType);
+    far.prefill(prompt, ForwardObserver.NONE);
+    double farSeconds = decodeSeconds(far, decoded, farTokens);
+    model.awaitPopulation();
+    OptionalLong residentBytes = HostMemory.residentBytes();
+
     Session prefill = model.newSession(promptTokens, cacheType);
     double prefillSeconds =
         medianSeconds(
@@ -90,21 +117,30 @@ public final class PackBenchmark {
               prefill.reset();
               prefill.prefill(prompt, ForwardObserver.NONE);
             });
-    int decodedTokens = Math.min(DECODED_TOKENS, promptTokens);
-    int[] decoded = Arrays.copyOf(prompt, decodedTokens);
+    Session near = model.newSession(decodedTokens, cacheType);
     return new Result(
-        decodedTokens / decodeSeconds(decoded, 0),
-        decodedTokens / decodeSeconds(decoded, farTokens),
+        decodedTokens / decodeSeconds(near, decoded, 0),
+        decodedTokens / farSeconds,
         farTokens,
         weightBytesPerToken(),
         promptTokens / prefillSeconds,
         promptTokens,
-        readGigabytesPerSecond());
+        readGigabytesPerSecond(),
+        predicted,
+        residentBytes);
   }
 
-  /** The cache is of zeros up to the context; what it holds does not change the time. */
-  private double decodeSeconds(int[] tokens, int contextTokens) {
-    Session session = model.newSession(Math.addExact(contextTokens, tokens.length), cacheType);
+  /** The most that the part of the heap may take where objects begin. */
+  private static long freshHeapBytes() {
+    return ManagementFactory.getMemoryPoolMXBeans().stream()
+        .filter(pool -> pool.getName().contains("Eden"))
+        .map(MemoryPoolMXBean::getUsage)
+        .mapToLong(usage -> usage.getMax() >= 0 ? usage.getMax() : usage.getCommitted())
+        .sum();
+  }
+
+  /** What the cache holds up to the context does not change the time. */
+  private static double decodeSeconds(Session session, int[] tokens, int contextTokens) {
     return medianSeconds(
         () -> {
           session.skipTo(contextTokens);

@@ -102,6 +102,11 @@ final class PagePopulation implements AutoCloseable {
   @Override
   public void close() {
     closed = true;
+    await();
+  }
+
+  /** Returns when it has ended. */
+  void await() {
     boolean interrupted = false;
     while (thread.isAlive()) {
       try {

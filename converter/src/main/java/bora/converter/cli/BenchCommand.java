@@ -4,6 +4,7 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 
 import bora.formats.json.StrictJson;
 import bora.formats.pack.PackReader;
+import bora.runtime.HostMemory;
 import bora.runtime.KernelChoice;
 import bora.runtime.Model;
 import bora.runtime.PackBenchmark;
@@ -26,7 +27,9 @@ import picocli.CommandLine.Parameters;
     description = {
       "",
       "Decode is as fast as memory allows when its GB/s comes near the read bandwidth. Medians of",
-      "five runs after a warm-up; run it while the machine does nothing else.",
+      "five runs after a warm-up; run it while the machine does nothing else. What memory the"
+          + " process",
+      "takes is held against what docs/memory.md predicts.",
       ""
     },
     mixinStandardHelpOptions = true)
@@ -92,6 +95,23 @@ final class BenchCommand implements Callable<Integer> {
         .put("tokensPerSecond", result.prefillTokensPerSecond())
         .put("tokens", result.prefillTokens());
     root.put("readBandwidthGBps", result.readGigabytesPerSecond());
+    HostMemory predicted = result.predictedMemory();
+    ObjectNode memory = root.putObject("memory");
+    memory
+        .putObject("predicted")
+        .put("weights", predicted.weights())
+        .put("kvCache", predicted.kvCache())
+        .put("scratch", predicted.scratch())
+        .put("freshHeap", predicted.freshHeap())
+        .put("virtualMachine", predicted.virtualMachine())
+        .put("total", predicted.total());
+    result
+        .residentBytes()
+        .ifPresent(
+            bytes ->
+                memory
+                    .put("measured", bytes)
+                    .put("predictedToMeasured", (double) predicted.total() / bytes));
     root.put("threads", threads);
     root.put("kernels", kernels);
     root.put("openMillis", openMillis);
@@ -99,18 +119,38 @@ final class BenchCommand implements Callable<Integer> {
   }
 
   private static Table toTable(PackBenchmark.Result result, String kernels, double openMillis) {
-    return new Table()
-        .row("decode", Sizes.format("%.2f tokens/s", result.decodeTokensPerSecond()))
-        .row("  weights read a token", Sizes.of(result.weightBytesPerToken()))
-        .row("  that is", Sizes.format("%.2f GB/s", result.decodeGigabytesPerSecond()))
-        .row(
-            "decode behind " + result.farTokens() + " tokens",
-            Sizes.format("%.2f tokens/s", result.farDecodeTokensPerSecond()))
-        .row("read bandwidth", Sizes.format("%.2f GB/s", result.readGigabytesPerSecond()))
-        .row(
-            "prefill of " + result.prefillTokens() + " tokens",
-            Sizes.format("%.2f tokens/s", result.prefillTokensPerSecond()))
-        .row("opening the pack", Sizes.format("%.1f ms", openMillis))
-        .row("kernels", kernels);
+    HostMemory predicted = result.predictedMemory();
+    Table table =
+        new Table()
+            .row("decode", Sizes.format("%.2f tokens/s", result.decodeTokensPerSecond()))
+            .row("  weights read a token", Sizes.of(result.weightBytesPerToken()))
+            .row("  that is", Sizes.format("%.2f GB/s", result.decodeGigabytesPerSecond()))
+            .row(
+                "decode behind " + result.farTokens() + " tokens",
+                Sizes.format("%.2f tokens/s", result.farDecodeTokensPerSecond()))
+            .row("read bandwidth", Sizes.format("%.2f GB/s", result.readGigabytesPerSecond()))
+            .row(
+                "prefill of " + result.prefillTokens() + " tokens",
+                Sizes.format("%.2f tokens/s", result.prefillTokensPerSecond()))
+            .row("opening the pack", Sizes.format("%.1f ms", openMillis))
+            .row("kernels", kernels)
+            .row(
+                "memory behind " + result.farTokens() + " tokens, predicted",
+                Sizes.of(predicted.total()))
+            .row("  weights", Sizes.of(predicted.weights()))
+            .row("  KV cache", Sizes.of(predicted.kvCache()))
+            .row("  scratch", Sizes.of(predicted.scratch()))
+            .row("  new objects", Sizes.of(predicted.freshHeap()))
+            .row("  virtual machine", Sizes.of(predicted.virtualMachine()));
+    result
+        .residentBytes()
+        .ifPresent(
+            bytes ->
+                table
+                    .row("  measured", Sizes.of(bytes))
+                    .row(
+                        "  predicted to measured",
+                        Sizes.format("%.3f", (double) predicted.total() / bytes)));
+    return table;
   }
 }
