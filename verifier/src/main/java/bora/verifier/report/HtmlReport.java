@@ -90,7 +90,7 @@ final class HtmlReport {
     report.fault().ifPresent(fault -> page.text(" · first fault: " + fault));
     page.end().end();
     page.start("dl", "class", "tiles");
-    writeTile("KL divergence, mean", Metric.KLD_MEAN, false);
+    writeTile("KL divergence", Metric.KLD_MEAN, false);
     writeTile("Same top token", Metric.TOP1_AGREEMENT, true);
     writeTile("Same experts", Metric.ROUTER_AGREEMENT, true);
     writeTile("Perplexity", Metric.PERPLEXITY, false);
