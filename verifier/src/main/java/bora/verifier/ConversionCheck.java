@@ -39,7 +39,7 @@ public final class ConversionCheck {
     requireSameConfig(checkpoint, pack);
     int stride = rowStride(config);
     boolean calibrated = pack.manifest().provenance().calibrationSha256().isPresent();
-    WeightSource right = calibrated ? new FoldedCheckpoint(checkpoint, pack) : checkpoint;
+    WeightSource right = calibrated ? new FoldedCheckpoint(checkpoint) : checkpoint;
     try {
       List<TensorError> errors =
           config.tensors().keySet().parallelStream()

@@ -13,39 +13,46 @@ import java.util.List;
  * has the limits.
  */
 final class FeedbackComparison implements RowComparison {
-  /** As far as two bits fewer: what feedback and corrections may add to plain rounding. */
+  /** As far as two bits fewer: what feedback may add to plain rounding. */
   private static final double SHARE = 16;
 
   /** What corrections may move however fine a matrix is: they make up for what coarse ones lost. */
-  private static final double CORRECTION = 0.01;
+  private static final double CORRECTION = 0.25;
 
-  /** Halfway, and more, to a scale that is wrong by a factor of two. */
-  private static final double MAX_GAIN_RATIO = 1.6;
+  /** What has nothing to do with the right weights makes 1. */
+  private static final double UNRELATED = 0.95;
 
-  /** Coarse codes shrink all weights, one bit to 0.7 of them. */
+  private static final double MAX_MATRIX_GAIN = 1.6;
+
   private static final double MIN_MATRIX_GAIN = 0.5;
 
-  /** Coarser weights of one column say too little. */
-  private static final int MIN_COLUMN_BITS = 3;
+  /** Codes of one or two bits shrink all weights, and feedback them more than others. */
+  private static final double MIN_COARSE_GAIN = 0.2;
 
-  private static final int MIN_COLUMN_ROWS = 32;
+  private static final int COARSE_BITS = 2;
+
+  /** What corrections may do to a row beside its matrix, whatever its error is. */
+  private static final double ROW_SHIFT = 0.25;
 
   /** Coarser rounding hides a step of a block's scale, and a block's gain strays from its row's. */
   private static final int MIN_BLOCK_BITS = 6;
 
+  /** The error of fewer may be small by chance. */
+  private static final int MIN_BLOCK_WEIGHTS = 16;
+
   /** What corrections may do to a block beside its row. */
   private static final double BLOCK_SHIFT = 0.05;
 
-  /** Standard deviations that a block's gain may be from its row's. */
-  private static final double BLOCK_DEVIATIONS = 8;
+  /** Standard deviations that a gain may be from the one it is compared with. */
+  private static final double DEVIATIONS = 8;
 
   private final TensorKey key;
   private final EncodedTensor tensor;
   private final float[] stored;
   private final Sums all = new Sums();
-  private final Sums[] columns;
+  private final Sums allWithin = new Sums();
   private final List<Integer> rows = new ArrayList<>();
-  private final List<Double> rowGains = new ArrayList<>();
+  private final List<Sums> sumsOfRows = new ArrayList<>();
   private double promisedSquares;
   private long wrong;
   private TensorError.Place firstWrong = new TensorError.Place(0, 0);
@@ -80,16 +87,17 @@ final class FeedbackComparison implements RowComparison {
       double gain = gain();
       return Math.max(0, squaredDifference / squares - (gain - 1) * (gain - 1));
     }
+
+    /** What errors that go their own way make of the gain of so many weights. */
+    double gainDeviation() {
+      return Math.sqrt(error() / count);
+    }
   }
 
   FeedbackComparison(TensorKey key, EncodedTensor tensor) {
     this.key = key;
     this.tensor = tensor;
     this.stored = new float[tensor.shape().columns()];
-    this.columns = new Sums[stored.length];
-    for (int column = 0; column < columns.length; column++) {
-      columns[column] = new Sums();
-    }
   }
 
   @Override
@@ -103,14 +111,14 @@ final class FeedbackComparison implements RowComparison {
     Sums within = new Sums();
     for (int column = 0; column < expected.length; column++) {
       all.add(stored[column], expected[column]);
-      columns[column].add(stored[column], expected[column]);
       // What lies beyond the last level was cut off: that is no matter of scale.
       if (Math.abs(expected[column]) <= last) {
         within.add(stored[column], expected[column]);
+        allWithin.add(stored[column], expected[column]);
       }
     }
     rows.add(row);
-    rowGains.add(within.gain());
+    sumsOfRows.add(within);
     boolean blocksTell =
         tensor.encoding().isScalar() && tensor.encoding().codeBits() >= MIN_BLOCK_BITS;
     if (blocksTell && within.squares > 0) {
@@ -121,11 +129,14 @@ final class FeedbackComparison implements RowComparison {
   private void compareBlocks(int row, float[] expected, Sums ofRow) {
     for (int first = 0; first < expected.length; first += ScalarGrid.COLUMNS_PER_BLOCK) {
       int end = Math.min(first + ScalarGrid.COLUMNS_PER_BLOCK, expected.length);
+      if (end - first < MIN_BLOCK_WEIGHTS) {
+        continue;
+      }
       Sums block = new Sums();
       for (int column = first; column < end; column++) {
         block.add(stored[column], expected[column]);
       }
-      double allowed = BLOCK_SHIFT + BLOCK_DEVIATIONS * Math.sqrt(block.error() / block.count);
+      double allowed = BLOCK_SHIFT + DEVIATIONS * block.gainDeviation();
       if (Math.abs(block.gain() / ofRow.gain() - 1) > allowed) {
         found(row, first, block.count);
       }
@@ -145,29 +156,22 @@ final class FeedbackComparison implements RowComparison {
       return result(all.squaredDifference, 0);
     }
     double gain = all.gain();
-    if (!(gain >= MIN_MATRIX_GAIN && gain <= MAX_GAIN_RATIO)) {
+    boolean coarse = tensor.encoding().codeBits() <= COARSE_BITS;
+    double least = coarse ? MIN_COARSE_GAIN : MIN_MATRIX_GAIN;
+    if (!(gain >= least && gain <= MAX_MATRIX_GAIN)) {
       found(rows.getFirst(), 0, all.count);
     }
+    double ofRows = allWithin.gain();
     for (int i = 0; i < rows.size(); i++) {
-      if (isOff(rowGains.get(i) / gain)) {
+      Sums row = sumsOfRows.get(i);
+      double allowed = ROW_SHIFT + DEVIATIONS * row.gainDeviation() / ofRows;
+      // Of zeros alone there is no gain.
+      if (row.squares > 0 && !(Math.abs(row.gain() / ofRows - 1) <= allowed)) {
         found(rows.get(i), 0, stored.length);
       }
     }
-    boolean columnsTell =
-        tensor.encoding().codeBits() >= MIN_COLUMN_BITS && rows.size() >= MIN_COLUMN_ROWS;
-    for (int column = 0; columnsTell && column < columns.length; column++) {
-      if (isOff(columns[column].gain() / gain)) {
-        found(rows.getFirst(), column, rows.size());
-      }
-    }
     double allowed = CORRECTION + SHARE * promisedSquares / all.squares;
-    double promised = Math.min(EncodingPromise.WORST, allowed);
-    return result(all.unexplained(), promised);
-  }
-
-  /** Of zeros alone there is no gain. */
-  private static boolean isOff(double ratio) {
-    return !Double.isNaN(ratio) && !(ratio * MAX_GAIN_RATIO >= 1 && ratio <= MAX_GAIN_RATIO);
+    return result(all.unexplained(), Math.min(UNRELATED, allowed));
   }
 
   private TensorError result(double relative, double promised) {

@@ -2,7 +2,6 @@ package bora.verifier;
 
 import bora.formats.model.ModelConfig;
 import bora.formats.model.TensorKey;
-import bora.formats.pack.PackReader;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.util.Map;
@@ -10,16 +9,14 @@ import java.util.concurrent.ConcurrentHashMap;
 
 /**
  * A checkpoint's weights as a calibrated pack has them before they are rounded: channels scaled by
- * powers of two, and what feeds them by the inverse. Which powers is found out from both.
+ * powers of two, and what feeds them by the inverse.
  */
 final class FoldedCheckpoint implements WeightSource {
   private final WeightSource checkpoint;
-  private final PackReader pack;
   private final Map<Integer, LayerFolds> foldsOfLayer = new ConcurrentHashMap<>();
 
-  FoldedCheckpoint(WeightSource checkpoint, PackReader pack) {
+  FoldedCheckpoint(WeightSource checkpoint) {
     this.checkpoint = checkpoint;
-    this.pack = pack;
   }
 
   @Override
@@ -50,7 +47,7 @@ final class FoldedCheckpoint implements WeightSource {
         layer,
         missing -> {
           try {
-            return LayerFolds.of(checkpoint, pack, missing);
+            return LayerFolds.of(checkpoint, missing);
           } catch (IOException e) {
             throw new UncheckedIOException(e);
           }

@@ -4,65 +4,41 @@ import bora.formats.model.ModelConfig;
 import bora.formats.model.TensorKey;
 import bora.formats.model.TensorRole;
 import bora.formats.model.TensorShape;
-import bora.formats.pack.PackReader;
 import java.io.IOException;
+import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.SequencedMap;
 import java.util.stream.IntStream;
 
 /**
- * The powers of two by which a calibrated pack scaled the channels of one layer. A norm keeps all
- * its bits, so the ratio of its weights tells those of the columns that read it. Between two
- * quantized matrices it is the one that {@code docs/fidelity.md} defines by the columns' sizes, if
- * the gains of both sides allow it; else the one nearest to both.
+ * The powers of two by which the channels of one layer are scaled in a calibrated pack, as {@code
+ * docs/fidelity.md} ("Channels first") defines them by the checkpoint's weights alone. Sums are in
+ * double, rows in their order, so that a tie falls the same way for everyone.
  */
 final class LayerFolds {
   private static final int MAX_EXPONENT = 40;
 
   private final WeightSource checkpoint;
-  private final PackReader pack;
   private final ModelConfig config;
+  private final SequencedMap<TensorKey, TensorShape> shapes;
   private final int layer;
   private final Map<TensorKey, int[]> columnExponents = new HashMap<>();
   private final Map<TensorKey, int[]> rowExponents = new HashMap<>();
 
-  /** Sums by row and column of one matrix: what tells how much louder it is in the pack. */
-  private record Gains(double[] products, double[] squares) {
-    double log2(int index) {
-      return Math.log(products[index] / squares[index]) / Math.log(2);
-    }
-  }
-
-  private LayerFolds(WeightSource checkpoint, PackReader pack, int layer) {
+  private LayerFolds(WeightSource checkpoint, int layer) {
     this.checkpoint = checkpoint;
-    this.pack = pack;
-    this.config = pack.config();
+    this.config = checkpoint.config();
+    this.shapes = config.tensors();
     this.layer = layer;
   }
 
-  static LayerFolds of(WeightSource checkpoint, PackReader pack, int layer) throws IOException {
-    LayerFolds folds = new LayerFolds(checkpoint, pack, layer);
-    TensorKey value = folds.key(TensorRole.VALUE);
-    folds.findOfNorm(
-        TensorRole.ATTENTION_NORM,
-        List.of(folds.key(TensorRole.QUERY), folds.key(TensorRole.KEY), value));
-    folds.findBetween(value, folds.key(TensorRole.ATTENTION_OUTPUT), folds.valueRows());
-    List<TensorKey> gates =
-        IntStream.range(0, folds.config.expertCount())
-            .mapToObj(expert -> TensorKey.ofExpert(layer, expert, TensorRole.EXPERT_GATE))
-            .toList();
-    folds.findOfNorm(TensorRole.FEED_FORWARD_NORM, gates);
-    int[] exponents = folds.columnExponents.get(gates.getFirst());
-    if (folds.config.hasRouter()) {
-      folds.columnExponents.put(folds.key(TensorRole.ROUTER), exponents);
-    }
-    int[] straight = IntStream.range(0, folds.config.intermediateSize()).toArray();
-    for (int expert = 0; expert < folds.config.expertCount(); expert++) {
-      TensorKey up = TensorKey.ofExpert(layer, expert, TensorRole.EXPERT_UP);
-      folds.columnExponents.put(up, exponents);
-      folds.findBetween(up, TensorKey.ofExpert(layer, expert, TensorRole.EXPERT_DOWN), straight);
-    }
+  /** Reads all weights of the layer. */
+  static LayerFolds of(WeightSource checkpoint, int layer) throws IOException {
+    LayerFolds folds = new LayerFolds(checkpoint, layer);
+    folds.defineAttention();
+    folds.defineFeedForward();
     return folds;
   }
 
@@ -70,125 +46,146 @@ final class LayerFolds {
     return TensorKey.ofLayer(layer, role);
   }
 
-  /** The row of v that each column of o reads: heads of a group share it. */
-  private int[] valueRows() {
+  private void defineAttention() throws IOException {
+    TensorKey value = key(TensorRole.VALUE);
+    TensorKey output = key(TensorRole.ATTENTION_OUTPUT);
     int headsPerGroup = config.headCount() / config.kvHeadCount();
-    return IntStream.range(0, config.queryWidth())
-        .map(
-            column ->
-                column / config.headDim() / headsPerGroup * config.headDim()
-                    + column % config.headDim())
-        .toArray();
+    int[] valueRow =
+        IntStream.range(0, config.queryWidth())
+            .map(
+                column ->
+                    column / config.headDim() / headsPerGroup * config.headDim()
+                        + column % config.headDim())
+            .toArray();
+    double[] sizes = columnSizes(output);
+    double[] shared = new double[config.kvWidth()];
+    for (int column = 0; column < valueRow.length; column++) {
+      shared[valueRow[column]] += sizes[column] / headsPerGroup;
+    }
+    int[] exponents = evening(shared);
+    rowExponents.put(value, negated(exponents));
+    columnExponents.put(output, IntStream.of(valueRow).map(row -> exponents[row]).toArray());
+    List<TensorKey> readers = List.of(key(TensorRole.QUERY), key(TensorRole.KEY), value);
+    defineNorm(key(TensorRole.ATTENTION_NORM), readers, List.of());
   }
 
-  private void findOfNorm(TensorRole role, List<TensorKey> readers) throws IOException {
-    float[] expected = new float[config.hiddenSize()];
-    float[] found = new float[expected.length];
-    checkpoint.readRows(key(role), 0, 1, expected, 0);
-    pack.tensor(key(role)).decodeRow(0, found, 0);
-    Gains[] ofFirst = new Gains[1];
-    int[] exponents = new int[expected.length];
-    for (int column = 0; column < exponents.length; column++) {
-      if (expected[column] != 0) {
-        exponents[column] = rounded(Math.log(expected[column] / found[column]) / Math.log(2));
-        continue;
-      }
-      // Nothing passes here, and the norm does not tell.
-      if (ofFirst[0] == null) {
-        ofFirst[0] = columnGains(readers.getFirst(), null);
-      }
-      exponents[column] = rounded(ofFirst[0].log2(column));
+  private void defineFeedForward() throws IOException {
+    List<TensorKey> readers = new ArrayList<>();
+    for (int expert = 0; expert < config.expertCount(); expert++) {
+      TensorKey up = TensorKey.ofExpert(layer, expert, TensorRole.EXPERT_UP);
+      TensorKey down = TensorKey.ofExpert(layer, expert, TensorRole.EXPERT_DOWN);
+      int[] exponents = evening(columnSizes(down));
+      rowExponents.put(up, negated(exponents));
+      columnExponents.put(down, exponents);
+      readers.add(TensorKey.ofExpert(layer, expert, TensorRole.EXPERT_GATE));
+      readers.add(up);
     }
-    columnExponents.put(key(role), IntStream.of(exponents).map(exponent -> -exponent).toArray());
+    defineNorm(
+        key(TensorRole.FEED_FORWARD_NORM),
+        readers,
+        config.hasRouter() ? List.of(key(TensorRole.ROUTER)) : List.of());
+  }
+
+  /**
+   * @param routers read the norm too, and have no say in the power
+   */
+  private void defineNorm(TensorKey norm, List<TensorKey> readers, List<TensorKey> routers)
+      throws IOException {
+    int[] exponents = evening(meanSizes(readers));
+    clearWhereInexact(norm, exponents, -1);
+    for (TensorKey router : routers) {
+      clearWhereInexact(router, exponents, 1);
+      columnExponents.put(router, exponents);
+    }
+    columnExponents.put(norm, negated(exponents));
     readers.forEach(reader -> columnExponents.put(reader, exponents));
   }
 
-  /**
-   * @param rowOf the row of {@code source} that feeds each column of {@code reader}
-   */
-  private void findBetween(TensorKey source, TensorKey reader, int[] rowOf) throws IOException {
-    Gains rows = rowGains(source);
-    Gains columns = columnGains(reader, rowOf);
-    int columnsPerRow = rowOf.length / rows.products.length;
-    int[] exponents = new int[rows.products.length];
-    for (int row = 0; row < exponents.length; row++) {
-      double defined =
-          Math.clamp(
-              -Math.round(Math.log(columns.squares[row] / columnsPerRow) / Math.log(2) / 2),
-              -MAX_EXPONENT,
-              MAX_EXPONENT);
-      double seen = (columns.log2(row) - rows.log2(row)) / 2;
-      exponents[row] = rounded(Math.abs(seen - defined) < 1 ? defined : seen);
-    }
-    rowExponents.put(source, IntStream.of(exponents).map(exponent -> -exponent).toArray());
-    columnExponents.put(reader, IntStream.of(rowOf).map(row -> exponents[row]).toArray());
-  }
-
-  /** Of zeros, or of what has nothing to do with the other, there is none. */
-  private static int rounded(double exponent) {
-    return Double.isFinite(exponent)
-        ? Math.clamp(Math.round(exponent), -MAX_EXPONENT, MAX_EXPONENT)
-        : 0;
-  }
-
-  /** By row, columns as they were folded. */
-  private Gains rowGains(TensorKey key) throws IOException {
-    TensorShape shape = pack.tensor(key).shape();
-    float[] expected = new float[shape.columns()];
-    float[] found = new float[shape.columns()];
-    Gains gains = new Gains(new double[shape.rows()], new double[shape.rows()]);
-    for (int row = 0; row < shape.rows(); row++) {
-      checkpoint.readRows(key, row, 1, expected, 0);
-      scale(columnExponents.get(key), 0, expected, 0);
-      pack.tensor(key).decodeRow(row, found, 0);
-      for (int column = 0; column < found.length; column++) {
-        gains.products[row] += (double) found[column] * expected[column];
-        gains.squares[row] += (double) expected[column] * expected[column];
+  /** A channel stays as it is where a number of norm or router would not stay normal. */
+  private void clearWhereInexact(TensorKey key, int[] exponents, int sign) throws IOException {
+    float[] row = new float[exponents.length];
+    for (int r = 0; r < shapes.get(key).rows(); r++) {
+      checkpoint.readRows(key, r, 1, row, 0);
+      for (int column = 0; column < row.length; column++) {
+        float magnitude = Math.abs(Math.scalb(row[column], sign * exponents[column]));
+        if (row[column] != 0 && !(magnitude >= Float.MIN_NORMAL && magnitude <= Float.MAX_VALUE)) {
+          exponents[column] = 0;
+        }
       }
     }
-    return gains;
   }
 
-  /**
-   * By column.
-   *
-   * @param group under which index a column is added up; null for its own
-   */
-  private Gains columnGains(TensorKey key, int[] group) throws IOException {
-    TensorShape shape = pack.tensor(key).shape();
-    float[] expected = new float[shape.columns()];
-    float[] found = new float[shape.columns()];
-    int groups = group == null ? shape.columns() : IntStream.of(group).max().orElseThrow() + 1;
-    Gains gains = new Gains(new double[groups], new double[groups]);
-    for (int row = 0; row < shape.rows(); row++) {
-      checkpoint.readRows(key, row, 1, expected, 0);
-      pack.tensor(key).decodeRow(row, found, 0);
-      for (int column = 0; column < found.length; column++) {
-        int index = group == null ? column : group[column];
-        gains.products[index] += (double) found[column] * expected[column];
-        gains.squares[index] += (double) expected[column] * expected[column];
-      }
-    }
-    return gains;
-  }
-
-  /** Scales rows of the checkpoint as the pack did. */
-  void apply(TensorKey key, int row, int count, float[] values, int offset) {
-    int columns = pack.tensor(key).shape().columns();
+  /** The sum of the squares of every column, rows scaled as they are in the pack. */
+  private double[] columnSizes(TensorKey key) throws IOException {
+    TensorShape shape = shapes.get(key);
     int[] rows = rowExponents.get(key);
-    for (int i = 0; i < count; i++) {
-      int rowExponent = rows == null ? 0 : rows[row + i];
-      scale(columnExponents.get(key), rowExponent, values, offset + i * columns);
+    double[] sizes = new double[shape.columns()];
+    float[] row = new float[sizes.length];
+    for (int r = 0; r < shape.rows(); r++) {
+      checkpoint.readRows(key, r, 1, row, 0);
+      for (int column = 0; column < row.length; column++) {
+        double weight = rows == null ? row[column] : Math.scalb(row[column], rows[r]);
+        sizes[column] += weight * weight;
+      }
     }
+    return sizes;
   }
 
-  private static void scale(int[] columns, int rowExponent, float[] values, int offset) {
-    if (columns == null) {
-      return;
+  /** Of several matrices, each in units of the geometric mean of its columns, then of the first. */
+  private double[] meanSizes(List<TensorKey> keys) throws IOException {
+    double[] mean = new double[config.hiddenSize()];
+    double firstLog = Double.NaN;
+    for (TensorKey key : keys) {
+      double[] sizes = columnSizes(key);
+      double log = meanLog(sizes);
+      firstLog = Double.isNaN(firstLog) ? log : firstLog;
+      for (int column = 0; column < mean.length; column++) {
+        mean[column] += sizes[column] * StrictMath.exp(firstLog - log) / keys.size();
+      }
     }
-    for (int column = 0; column < columns.length; column++) {
-      int at = offset + column;
-      values[at] = Math.scalb(values[at], columns[column] + rowExponent);
+    return mean;
+  }
+
+  private static double meanLog(double[] sizes) {
+    double sum = 0;
+    int count = 0;
+    for (double size : sizes) {
+      if (size > 0) {
+        sum += StrictMath.log(size);
+        count++;
+      }
+    }
+    return count == 0 ? 0 : sum / count;
+  }
+
+  /** The powers that bring the roots of the sizes closest to 1; none for nothing. */
+  private static int[] evening(double[] sizes) {
+    int[] exponents = new int[sizes.length];
+    for (int i = 0; i < exponents.length; i++) {
+      if (sizes[i] > 0) {
+        double log2 = StrictMath.log(sizes[i]) / StrictMath.log(2);
+        exponents[i] = Math.clamp(-Math.round(log2 / 2), -MAX_EXPONENT, MAX_EXPONENT);
+      }
+    }
+    return exponents;
+  }
+
+  private static int[] negated(int[] exponents) {
+    return IntStream.of(exponents).map(exponent -> -exponent).toArray();
+  }
+
+  /** Scales rows of the checkpoint as the pack has them. */
+  void apply(TensorKey key, int row, int count, float[] values, int offset) {
+    int columns = shapes.get(key).columns();
+    int[] byColumn = columnExponents.get(key);
+    int[] byRow = rowExponents.get(key);
+    for (int i = 0; i < count; i++) {
+      int ofRow = byRow == null ? 0 : byRow[row + i];
+      for (int column = 0; column < columns; column++) {
+        int at = offset + i * columns + column;
+        int exponent = ofRow + (byColumn == null ? 0 : byColumn[column]);
+        values[at] = Math.scalb(values[at], exponent);
+      }
     }
   }
 }
