@@ -13,6 +13,8 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Random;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.BeforeAll;
@@ -120,13 +122,32 @@ class CalibrateCommandTest {
     assertEquals(-1, Files.mismatch(calibration, again));
   }
 
+  private CommandLineRun plan(long size) {
+    return CommandLineRun.of(
+        "plan", MIXTRAL, "--size", size, "--profile", "fast", "--calibration", calibration);
+  }
+
   @Test
   void aTooSmallBudgetIsRefusedWithTheSmallest() {
-    CommandLineRun run =
-        CommandLineRun.of(
-            "plan", MIXTRAL, "--bits", 0.5, "--profile", "fast", "--calibration", calibration);
+    CommandLineRun run = plan(1_000_000);
     assertEquals(3, run.exitCode());
-    assertTrue(run.err().contains("expected at least"), run.err());
+    Matcher reason = Pattern.compile("expected at least (\\d+) bytes").matcher(run.err());
+    assertTrue(reason.find(), run.err());
+    long smallest = Long.parseLong(reason.group(1));
+    assertEquals(3, plan(smallest - 1).exitCode());
+    CommandLineRun enough = plan(smallest);
+    assertEquals(0, enough.exitCode(), enough.err());
+  }
+
+  @Test
+  void refusesACheckpointThatComputesNoNumbers() throws IOException {
+    CheckpointCopy copy = new CheckpointCopy(MIXTRAL, directory.resolve("infinite"));
+    copy.scale("model.layers.1.self_attn.o_proj", (row, column) -> row + column == 0 ? 1000 : 0);
+    Path out = directory.resolve("none");
+    CommandLineRun run = calibrate(copy.write(), out);
+    assertEquals(3, run.exitCode());
+    assertTrue(run.err().contains("finite"), run.err());
+    assertFalse(Files.exists(out));
   }
 
   @Test

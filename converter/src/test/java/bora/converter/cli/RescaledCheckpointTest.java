@@ -3,12 +3,9 @@ package bora.converter.cli;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import bora.formats.encoding.LittleEndian;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
-import java.io.UncheckedIOException;
-import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.HashMap;
@@ -17,7 +14,6 @@ import java.util.Map;
 import java.util.Random;
 import java.util.function.IntBinaryOperator;
 import java.util.stream.Collectors;
-import java.util.stream.Stream;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -33,68 +29,9 @@ class RescaledCheckpointTest {
 
   @TempDir private Path directory;
 
-  /** The safetensors of a copy of the example, in memory until they are written. */
-  private final class Copy {
-    private final Path path;
-    private final Map<Path, byte[]> files = new HashMap<>();
-    private final Map<Path, JsonNode> headers = new HashMap<>();
-
-    Copy(String name) throws IOException {
-      path = Files.createDirectory(directory.resolve(name));
-      try (Stream<Path> all = Files.list(MIXTRAL)) {
-        for (Path file : all.filter(Files::isRegularFile).toList()) {
-          byte[] bytes = Files.readAllBytes(file);
-          Files.write(path.resolve(file.getFileName()), bytes);
-          if (file.toString().endsWith(".safetensors") && file.toString().contains("model-")) {
-            files.put(path.resolve(file.getFileName()), bytes);
-            int length = (int) MemorySegment.ofArray(bytes).get(LittleEndian.LONG, 0);
-            headers.put(path.resolve(file.getFileName()), JSON.readTree(bytes, 8, length));
-          }
-        }
-      }
-    }
-
-    /** Multiplies each bf16 of a tensor by the power of two that a function of its place gives. */
-    void scale(String tensor, IntBinaryOperator exponentOfRowAndColumn) {
-      files.forEach(
-          (file, bytes) -> {
-            JsonNode entry = headers.get(file).path(tensor + ".weight");
-            if (entry.isMissingNode()) {
-              return;
-            }
-            assertEquals("BF16", entry.path("dtype").asText());
-            MemorySegment memory = MemorySegment.ofArray(bytes);
-            long start = 8 + memory.get(LittleEndian.LONG, 0);
-            long from = start + entry.path("data_offsets").path(0).longValue();
-            JsonNode shape = entry.path("shape");
-            int columns = shape.path(shape.size() - 1).intValue();
-            long count = (start + entry.path("data_offsets").path(1).longValue() - from) / 2;
-            for (int i = 0; i < count; i++) {
-              short bits = memory.get(LittleEndian.SHORT, from + 2L * i);
-              float value = Float.intBitsToFloat(bits << 16);
-              int exponent = exponentOfRowAndColumn.applyAsInt(i / columns, i % columns);
-              int scaled = Float.floatToRawIntBits(Math.scalb(value, exponent));
-              memory.set(LittleEndian.SHORT, from + 2L * i, (short) (scaled >>> 16));
-            }
-          });
-    }
-
-    Path write() {
-      files.forEach(
-          (file, bytes) -> {
-            try {
-              Files.write(file, bytes);
-            } catch (IOException e) {
-              throw new UncheckedIOException(e);
-            }
-          });
-      return path;
-    }
-  }
-
   /** Rescales in every way that leaves the function as it is. */
   private Path rescaled() throws IOException {
-    Copy copy = new Copy("rescaled");
+    CheckpointCopy copy = new CheckpointCopy(MIXTRAL, directory.resolve("rescaled"));
     for (int layer = 0; layer < LAYERS; layer++) {
       String prefix = "model.layers." + layer + ".";
       IntBinaryOperator louder = (row, column) -> column % 64 == 5 ? 3 + column / 64 : 0;
@@ -181,7 +118,7 @@ class RescaledCheckpointTest {
   /** Its siblings are as they were; no rescaling of channels could undo this. */
   @Test
   void anExpertThatMattersFarMoreGetsMoreBitsInEveryProjection() throws IOException {
-    Copy copy = new Copy("super");
+    CheckpointCopy copy = new CheckpointCopy(MIXTRAL, directory.resolve("super"));
     copy.scale("model.layers.1.block_sparse_moe.experts.3.w2", (row, column) -> 4);
     Path checkpoint = copy.write();
     Path plan = directory.resolve("super.json");
