@@ -57,7 +57,7 @@ final class AssembledDot {
   static final int ROW_MASK = 72;
 
   private static final MaskRegister ROWS = MaskRegister.K1;
-  private static final int Y_PANEL_BYTES = ScalarGrid.LANES * Float.BYTES;
+  static final int Y_PANEL_BYTES = ScalarGrid.LANES * Float.BYTES;
 
   /** How far ahead lines are asked for: what a core reads while memory answers. */
   private static final int PREFETCH_BYTES = 2048;
@@ -103,7 +103,7 @@ final class AssembledDot {
   }
 
   /** An address of the same place in another stream. */
-  private static Address inStream(int stream, Gpr base, int offset) {
+  static Address inStream(int stream, Gpr base, int offset) {
     return switch (stream) {
       case 0 -> Address.of(base, offset);
       case 1 -> Address.of(base, RCX, 1, offset);

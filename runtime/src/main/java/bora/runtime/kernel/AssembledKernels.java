@@ -8,14 +8,13 @@ import java.lang.ref.Reference;
 
 /**
  * Kernels in machine code, which need no compiling and use instructions that the compiler has no
- * way to: those on arrays and of attention, and products with matrices in the scalar encodings, of
- * one token, and of several whose activations are rounded. All other products are left to other
- * kernels.
+ * way to: all but products with trellis codes, which are left to other kernels.
  *
- * <p>Those on arrays and of attention give the bits of {@link VectorKernels}. Products are what
- * {@link DigitProducts} defines, bit for bit. With one digit this is, but for the order and the
- * rounding of float32 sums, what {@link ScalarKernels} makes of rounded activations; with four, of
- * exact ones. With {@code q4} and one digit {@link VectorKernels} give the same bits.
+ * <p>Most give the bits of {@link VectorKernels}. Products with scalar encodings, of one token and
+ * of several whose activations are rounded, are what {@link DigitProducts} defines, bit for bit.
+ * With one digit this is, but for the order and the rounding of float32 sums, what {@link
+ * ScalarKernels} makes of rounded activations; with four, of exact ones. With {@code q4} and one
+ * digit {@link VectorKernels} give the same bits.
  */
 public final class AssembledKernels implements Kernels {
   private final Kernels others;
@@ -62,7 +61,7 @@ public final class AssembledKernels implements Kernels {
       int panelStart,
       int panelEnd) {
     Encoding encoding = matrix.encoding();
-    if (!encoding.isScalar() || (tokens > 1 && !roundsActivations)) {
+    if (encoding.isTrellis()) {
       others.multiply(
           matrix, x, xOffset, xStride, tokens, y, yOffset, yStride, panelStart, panelEnd);
       return;
@@ -70,6 +69,17 @@ public final class AssembledKernels implements Kernels {
     MultiplyBounds.check(
         matrix, x, xOffset, xStride, tokens, y, yOffset, yStride, panelStart, panelEnd);
     try {
+      if (tokens > 1 && !(roundsActivations && encoding.isScalar())) {
+        AssembledFloatTokens.tested(encoding)
+            .multiply(
+                matrix, x, xOffset, xStride, tokens, y, yOffset, yStride, panelStart, panelEnd);
+        return;
+      }
+      if (!encoding.isQuantized()) {
+        AssembledProducts.multiplyDense(
+            AssembledDense.tested(encoding), matrix, x, xOffset, y, yOffset, panelStart, panelEnd);
+        return;
+      }
       AssembledCode code = AssembledCode.of(encoding);
       if (tokens == 1) {
         ActivationDigits digits = roundsActivations ? ActivationDigits.ONE : ActivationDigits.FOUR;

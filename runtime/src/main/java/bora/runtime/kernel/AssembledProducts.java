@@ -26,20 +26,49 @@ final class AssembledProducts {
       int panelStart,
       int panelEnd) {
     AssembledScratch scratch = AssembledScratch.ofThread();
+    int columns = matrix.shape().columns();
+    int blocks = matrix.encoding().blockCount(columns);
+    long records = scratch.records((long) blocks * digits.recordBytes()).address();
+    round(code, digits, x, xOffset, columns, records, scratch);
+    scratch.setParameter(AssembledDot.BLOCKS, blocks);
+    scratch.setParameter(AssembledDot.RECORDS, records);
+    multiplyPanels(code.dots().get(digits), matrix, y, yOffset, panelStart, panelEnd, scratch);
+  }
+
+  /** One token and a matrix in {@code f32} or {@code bf16}, likewise. */
+  static void multiplyDense(
+      AssembledCode.Dots dots,
+      EncodedTensor matrix,
+      float[] x,
+      int xOffset,
+      float[] y,
+      int yOffset,
+      int panelStart,
+      int panelEnd) {
+    AssembledScratch scratch = AssembledScratch.ofThread();
     Encoding encoding = matrix.encoding();
+    int columns = matrix.shape().columns();
+    int count = encoding.blockCount(columns) * encoding.columnsPerBlock();
+    long activations = scratch.activations(x, xOffset, columns, count).address();
+    scratch.setParameter(AssembledDot.RECORDS, activations);
+    scratch.setParameter(AssembledDense.X_END, activations + (long) count * Float.BYTES);
+    multiplyPanels(dots, matrix, y, yOffset, panelStart, panelEnd, scratch);
+  }
+
+  private static void multiplyPanels(
+      AssembledCode.Dots dots,
+      EncodedTensor matrix,
+      float[] y,
+      int yOffset,
+      int panelStart,
+      int panelEnd,
+      AssembledScratch scratch) {
     int rows = matrix.shape().rows();
     int columns = matrix.shape().columns();
-    int blocks = encoding.blockCount(columns);
-    long panelBytes = encoding.panelBytes(columns);
-    MemorySegment records = scratch.records((long) blocks * digits.recordBytes());
-    round(code, digits, x, xOffset, columns, records.address(), scratch);
-
+    long panelBytes = matrix.encoding().panelBytes(columns);
     MemorySegment array = scratch.wrap(y);
-    AssembledCode.Dots dots = code.dots().get(digits);
     scratch.setParameter(AssembledDot.PANEL_BYTES, panelBytes);
-    scratch.setParameter(AssembledDot.CODES_OFFSET, encoding.codesOffsetBytes(columns));
-    scratch.setParameter(AssembledDot.BLOCKS, blocks);
-    scratch.setParameter(AssembledDot.RECORDS, records.address());
+    scratch.setParameter(AssembledDot.CODES_OFFSET, matrix.encoding().codesOffsetBytes(columns));
     int callPanels = (int) Math.max(dots.streams(), CALL_BYTES / panelBytes);
     for (int start = panelStart; start < panelEnd; start += callPanels) {
       int end = Math.min(panelEnd, start + callPanels);

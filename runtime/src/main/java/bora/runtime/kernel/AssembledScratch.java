@@ -28,6 +28,11 @@ final class AssembledScratch {
       arena.allocate(
           (long) AssembledTile.MAX_BLOCKS * AssembledUnpacking.STEPS_BYTES, ALIGNMENT_BYTES);
 
+  /** Decoded weights of two panels. */
+  final MemorySegment floatTile =
+      arena.allocate(
+          (long) AssembledFloatTile.PANELS * AssembledFloatTile.PANEL_TILE_BYTES, ALIGNMENT_BYTES);
+
   /** Products of several tokens. */
   final AssembledTokens tokens = new AssembledTokens(this);
 

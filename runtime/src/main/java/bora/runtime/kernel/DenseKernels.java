@@ -16,7 +16,7 @@ import jdk.incubator.vector.VectorOperators;
  * the scalar encodings.
  */
 final class DenseKernels {
-  private static final int RUN_UNITS = 64;
+  static final int RUN_UNITS = 64;
 
   /** In an array for the reason that {@link Q4Kernels} gives. */
   private static final int[] HIGH_HALF = {0xFFFF0000};

@@ -1,7 +1,5 @@
 package bora.runtime.kernel;
 
-import java.lang.invoke.MethodHandles;
-import java.lang.invoke.VarHandle;
 import java.util.concurrent.locks.LockSupport;
 
 /**
@@ -24,19 +22,6 @@ public final class WorkerPool implements AutoCloseable {
   /** Spins before parking: some tens of microseconds, more than most gaps within a forward pass. */
   private static final int SPINS_BEFORE_PARK = 2_000;
 
-  private static final VarHandle LOOP_NUMBER;
-  private static final VarHandle FINISHED;
-
-  static {
-    try {
-      MethodHandles.Lookup lookup = MethodHandles.lookup();
-      LOOP_NUMBER = lookup.findVarHandle(WorkerPool.class, "loopNumber", long.class);
-      FINISHED = lookup.findVarHandle(Worker.class, "finishedLoop", long.class);
-    } catch (ReflectiveOperationException e) {
-      throw new ExceptionInInitializerError(e);
-    }
-  }
-
   private final Worker[] workers;
 
   // Written by the caller before it raises loopNumber, read by the workers after they saw it.
@@ -44,7 +29,9 @@ public final class WorkerPool implements AutoCloseable {
   private int count;
   private boolean closed;
 
-  private long loopNumber;
+  // Fields that are volatile, and not handles of variables, since threads also wait before the
+  // virtual machine has compiled anything, and then hold up its compiler for as long as they spin.
+  private volatile long loopNumber;
 
   /**
    * @param threads at least 1, the calling thread included
@@ -126,7 +113,8 @@ public final class WorkerPool implements AutoCloseable {
   private void startLoop() {
     // Volatile, as is the workers' read of it after they declared themselves parked: one of the two
     // sees the other, so no wake-up is lost.
-    LOOP_NUMBER.setVolatile(this, loopNumber + 1);
+    long next = loopNumber + 1;
+    loopNumber = next;
     for (Worker worker : workers) {
       if (worker.parked) {
         LockSupport.unpark(worker.thread);
@@ -166,7 +154,7 @@ public final class WorkerPool implements AutoCloseable {
     // Read by the caller after it saw finishedLoop.
     private Throwable failure;
 
-    private long finishedLoop;
+    private volatile long finishedLoop;
 
     Worker(int threadIndex) {
       this.threadIndex = threadIndex;
@@ -181,19 +169,19 @@ public final class WorkerPool implements AutoCloseable {
           return;
         }
         failure = runRange(threadIndex);
-        FINISHED.setRelease(this, loop);
+        finishedLoop = loop;
       }
     }
 
     private void awaitLoop(long loop) {
       for (int spin = 0; spin < SPINS_BEFORE_PARK; spin++) {
-        if ((long) LOOP_NUMBER.getAcquire(WorkerPool.this) >= loop) {
+        if (loopNumber >= loop) {
           return;
         }
         Thread.onSpinWait();
       }
       parked = true;
-      while ((long) LOOP_NUMBER.getVolatile(WorkerPool.this) < loop) {
+      while (loopNumber < loop) {
         LockSupport.park(WorkerPool.this);
       }
       parked = false;
@@ -204,7 +192,7 @@ public final class WorkerPool implements AutoCloseable {
      */
     private Throwable await(long loop) {
       int spin = 0;
-      while ((long) FINISHED.getAcquire(this) < loop) {
+      while (finishedLoop < loop) {
         if (++spin > SPINS_BEFORE_PARK) {
           Thread.yield();
         } else {

@@ -19,7 +19,7 @@ public final class MachineCode {
   /** {@code off} leaves it unused. */
   public static final String PROPERTY = "bora.machineCode";
 
-  private static final long RESERVED_BYTES = 1 << 20;
+  private static final long RESERVED_BYTES = 2 << 20;
 
   /** Decided once, at the first use. */
   private static final Support SUPPORT = probe();

@@ -65,6 +65,64 @@ class AssembledKernelTest {
     }
   }
 
+  /** Those kernels take the same sums in the same order. */
+  @ParameterizedTest
+  @EnumSource(
+      value = Encoding.class,
+      names = {"F32", "BF16"})
+  void equalsVectorKernelsBitForBit(Encoding encoding) {
+    for (int rows : ROWS) {
+      for (int columns : COLUMNS) {
+        for (Content content : Content.values()) {
+          try (Arena arena = Arena.ofConfined()) {
+            EncodedTensor matrix =
+                RandomMatrix.of(arena, encoding, rows, columns, content, rows + columns);
+            float[] x = Activations.OUTLIERS.values(columns);
+            int panels = encoding.panelCount(rows);
+            float[] expected = new float[rows];
+            Kernels.vector().multiply(matrix, x, 0, columns, 1, expected, 0, rows, 0, panels);
+            float[] y = new float[rows];
+            Kernels.fastest().multiply(matrix, x, 0, columns, 1, y, 0, rows, 0, panels);
+            // Zeros may differ in sign.
+            assertArrayEquals(expected, y, 0, () -> content + " " + matrix.shape());
+          }
+        }
+      }
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource(
+      value = Encoding.class,
+      names = {"F32", "BF16", "Q8", "Q6", "Q5", "Q4", "Q3", "Q2"})
+  void productsOfSomeTokensEqualVectorKernelsBitForBit(Encoding encoding) {
+    for (int rows : new int[] {1, 17, 48, 65}) {
+      for (int columns : new int[] {1, 63, 257, 600}) {
+        for (int tokens : new int[] {2, 7, 8, 9, 130}) {
+          assertEqualsVectorKernels(encoding, rows, columns, tokens);
+        }
+      }
+    }
+  }
+
+  private static void assertEqualsVectorKernels(
+      Encoding encoding, int rows, int columns, int tokens) {
+    try (Arena arena = Arena.ofConfined()) {
+      EncodedTensor matrix = RandomMatrix.of(arena, encoding, rows, columns, Content.RANDOM, rows);
+      float[] x = Activations.OUTLIERS.values(tokens * columns);
+      int panels = encoding.panelCount(rows);
+      int yStride = rows + 3;
+      float[] expected = new float[tokens * yStride];
+      Arrays.fill(expected, 7);
+      float[] y = expected.clone();
+      Kernels.vector()
+          .multiply(matrix, x, 0, columns, tokens, expected, 1, yStride, panels / 2, panels);
+      Kernels.fastest().multiply(matrix, x, 0, columns, tokens, y, 1, yStride, panels / 2, panels);
+      // Zeros may differ in sign.
+      assertArrayEquals(expected, y, 0, () -> tokens + " tokens, " + matrix.shape());
+    }
+  }
+
   private static void assertEqualsTheDefinition(
       Encoding encoding, int rows, int columns, Content content) {
     try (Arena arena = Arena.ofConfined()) {
