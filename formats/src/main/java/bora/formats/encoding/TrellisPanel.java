@@ -75,7 +75,7 @@ public final class TrellisPanel {
   }
 
   /** The state of a row of a column. */
-  static int stateAt(Encoding encoding, MemorySegment panel, int row, int column) {
+  public static int stateAt(Encoding encoding, MemorySegment panel, int row, int column) {
     int bits = encoding.codeBits();
     long offsetBytes = columnOffsetBytes(encoding, column);
     int word = bits * row / Long.SIZE;

@@ -1,5 +1,7 @@
 package bora.runtime.kernel;
 
+import bora.formats.encoding.Encoding;
+
 /**
  * How the activations of a token enter products of bytes: as one signed byte each, or as the four
  * bytes of a whole number. Of each block of 64 columns, in float32, each operation rounded once:
@@ -19,8 +21,8 @@ package bora.runtime.kernel;
  * words: for each digit where its sum of products starts, the step (once more times 2^16 for {@code
  * FOUR}), and half a step times the sum of all numbers.
  *
- * <p>With u the code of a weight of b bits and {@code s} its step, the product of a block is, in
- * integers exactly and then in float32,
+ * <p>With u the code of a weight of b bits and {@code s} its step (of a trellis code: its level, 8,
+ * and the row's scale), the product of a block is, in integers exactly and then in float32,
  *
  * <pre>
  * dot[d]  = sum over columns of (u - 2^(b-1)) * digit[d]
@@ -52,6 +54,11 @@ enum ActivationDigits {
 
   int count() {
     return count;
+  }
+
+  /** What is taken off an unsigned code: 2^(b-1). Levels of trellis codes are codes of 8 bits. */
+  static int middle(Encoding encoding) {
+    return 1 << ((encoding.isTrellis() ? Byte.SIZE : encoding.codeBits()) - 1);
   }
 
   /** Where a digit's plane is in a record. */

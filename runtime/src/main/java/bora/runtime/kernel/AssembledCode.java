@@ -13,9 +13,10 @@ import java.util.Map;
  *
  * @param dots by digits: one stream, and as many as registers suffice for
  * @param roundings by digits
- * @param unpacking of a panel's blocks
+ * @param unpacking of a panel's blocks; its parameters depend on the kind of encoding
  * @param tiles for one token at once, two, and so on
- * @param order address of {@link CodeUnpacker#order}
+ * @param order address of {@link CodeUnpacker#order}, or {@link TrellisLevels#order}
+ * @param middle see {@link ActivationDigits#middle}
  */
 record AssembledCode(
     Map<ActivationDigits, Dots> dots,
@@ -67,22 +68,30 @@ record AssembledCode(
   private static AssembledCode assemble(Encoding encoding) {
     Map<ActivationDigits, Dots> dots = new EnumMap<>(ActivationDigits.class);
     for (ActivationDigits digits : ActivationDigits.values()) {
-      int streams = AssembledDot.maxStreams(digits);
       dots.put(
-          digits,
-          new Dots(
-              AssembledDot.of(encoding, digits, 1),
-              AssembledDot.of(encoding, digits, streams),
-              streams));
+          digits, encoding.isTrellis() ? trellisDots(encoding, digits) : dots(encoding, digits));
     }
-    MemorySegment order =
-        Arena.global().allocateFrom(ValueLayout.JAVA_BYTE, new CodeUnpacker(encoding, 16).order());
+    byte[] order =
+        encoding.isTrellis() ? TrellisLevels.order() : new CodeUnpacker(encoding, 16).order();
     return new AssembledCode(
         dots,
         Common.ROUNDINGS,
-        AssembledUnpacking.of(encoding),
+        encoding.isTrellis()
+            ? AssembledTrellisUnpacking.of(encoding)
+            : AssembledUnpacking.of(encoding),
         Common.TILES,
-        order,
-        1 << (encoding.codeBits() - 1));
+        Arena.global().allocateFrom(ValueLayout.JAVA_BYTE, order),
+        ActivationDigits.middle(encoding));
+  }
+
+  private static Dots dots(Encoding encoding, ActivationDigits digits) {
+    int streams = AssembledDot.maxStreams(digits);
+    return new Dots(
+        AssembledDot.of(encoding, digits, 1), AssembledDot.of(encoding, digits, streams), streams);
+  }
+
+  private static Dots trellisDots(Encoding encoding, ActivationDigits digits) {
+    MachineCode dot = AssembledTrellis.of(encoding, digits);
+    return new Dots(dot, dot, 1);
   }
 }

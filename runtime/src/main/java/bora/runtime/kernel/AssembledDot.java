@@ -20,6 +20,7 @@ import bora.runtime.machine.Label;
 import bora.runtime.machine.MachineCode;
 import bora.runtime.machine.MaskRegister;
 import bora.runtime.machine.Zmm;
+import java.util.Arrays;
 
 /**
  * Assembles the product of a matrix and one token, as {@link ActivationDigits} defines it: panels
@@ -196,18 +197,31 @@ final class AssembledDot {
 
   /** A block's product of a stream, from the dots and, in {@link #x}, the activations' step. */
   private Zmm product(int stream) {
-    Address half = Address.of(R9, digits.halfOffset()).toEveryLane();
-    Zmm product = dot(stream, 0);
+    Zmm[] dots = new Zmm[digits.count()];
+    Arrays.setAll(dots, digit -> dot(stream, digit));
+    return product(a, digits, R9, dots, x, y);
+  }
+
+  /**
+   * Assembles what a block's product is made of.
+   *
+   * @param record where the activations' record is
+   * @param dots of each digit; the first becomes the product
+   * @param x holds the step, {@code y} is overwritten
+   */
+  static Zmm product(Assembler a, ActivationDigits digits, Gpr record, Zmm[] dots, Zmm x, Zmm y) {
+    Address half = Address.of(record, digits.halfOffset()).toEveryLane();
+    Zmm product = dots[0];
     switch (digits) {
       case ONE -> {
         a.vcvtdq2ps(product, product);
         a.vfmadd213ps(product, x, half);
       }
       case FOUR -> {
-        Zmm upper = dot(stream, 2);
-        joinDigits(upper, dot(stream, 3));
-        joinDigits(product, dot(stream, 1));
-        a.vpbroadcastd(y, Address.of(R9, digits.upperStepOffset()));
+        Zmm upper = dots[2];
+        joinDigits(a, upper, dots[3]);
+        joinDigits(a, product, dots[1]);
+        a.vpbroadcastd(y, Address.of(record, digits.upperStepOffset()));
         a.vfmadd213ps(upper, y, half);
         a.vfmadd213ps(product, x, upper);
       }
@@ -215,7 +229,7 @@ final class AssembledDot {
     return product;
   }
 
-  private void joinDigits(Zmm lower, Zmm upper) {
+  private static void joinDigits(Assembler a, Zmm lower, Zmm upper) {
     a.vpslld(upper, upper, Byte.SIZE);
     a.vpaddd(lower, lower, upper);
     a.vcvtdq2ps(lower, lower);

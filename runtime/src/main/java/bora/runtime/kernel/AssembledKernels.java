@@ -8,11 +8,12 @@ import java.lang.ref.Reference;
 
 /**
  * Kernels in machine code, which need no compiling and use instructions that the compiler has no
- * way to: all but products with trellis codes, which are left to other kernels.
+ * way to: all but products of trellis codes and several tokens whose activations are exact, which
+ * are left to other kernels.
  *
- * <p>Most give the bits of {@link VectorKernels}. Products with scalar encodings, of one token and
- * of several whose activations are rounded, are what {@link DigitProducts} defines, bit for bit.
- * With one digit this is, but for the order and the rounding of float32 sums, what {@link
+ * <p>Most give the bits of {@link VectorKernels}. Products with quantized encodings, of one token
+ * and of several whose activations are rounded, are what {@link DigitProducts} defines, bit for
+ * bit. With one digit this is, but for the order and the rounding of float32 sums, what {@link
  * ScalarKernels} makes of rounded activations; with four, of exact ones. With {@code q4} and one
  * digit {@link VectorKernels} give the same bits.
  */
@@ -61,7 +62,8 @@ public final class AssembledKernels implements Kernels {
       int panelStart,
       int panelEnd) {
     Encoding encoding = matrix.encoding();
-    if (encoding.isTrellis()) {
+    boolean byDigits = encoding.isQuantized() && (tokens == 1 || roundsActivations);
+    if (encoding.isTrellis() && !byDigits) {
       others.multiply(
           matrix, x, xOffset, xStride, tokens, y, yOffset, yStride, panelStart, panelEnd);
       return;
@@ -69,7 +71,7 @@ public final class AssembledKernels implements Kernels {
     MultiplyBounds.check(
         matrix, x, xOffset, xStride, tokens, y, yOffset, yStride, panelStart, panelEnd);
     try {
-      if (tokens > 1 && !(roundsActivations && encoding.isScalar())) {
+      if (tokens > 1 && !byDigits) {
         AssembledFloatTokens.tested(encoding)
             .multiply(
                 matrix, x, xOffset, xStride, tokens, y, yOffset, yStride, panelStart, panelEnd);
@@ -83,8 +85,13 @@ public final class AssembledKernels implements Kernels {
       AssembledCode code = AssembledCode.of(encoding);
       if (tokens == 1) {
         ActivationDigits digits = roundsActivations ? ActivationDigits.ONE : ActivationDigits.FOUR;
-        AssembledProducts.multiply(
-            code, digits, matrix, x, xOffset, y, yOffset, panelStart, panelEnd);
+        if (encoding.isTrellis()) {
+          AssembledTrellisProducts.multiply(
+              code, digits, matrix, x, xOffset, y, yOffset, panelStart, panelEnd);
+        } else {
+          AssembledProducts.multiply(
+              code, digits, matrix, x, xOffset, y, yOffset, panelStart, panelEnd);
+        }
       } else {
         AssembledScratch.ofThread()
             .tokens

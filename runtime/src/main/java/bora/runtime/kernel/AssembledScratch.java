@@ -20,13 +20,11 @@ final class AssembledScratch {
   /** What a function is called with. */
   final MemorySegment parameters = MemorySegment.ofArray(parameterValues);
 
-  /** Unpacked codes of two panels. */
-  final MemorySegment tile = arena.allocate(2L * AssembledTile.PANEL_TILE_BYTES, ALIGNMENT_BYTES);
+  /** Unpacked codes of a tile, and of a second one behind it. */
+  final MemorySegment tiles = arena.allocate(2L * AssembledTile.TILE_BYTES, ALIGNMENT_BYTES);
 
   /** Their steps. */
-  final MemorySegment steps =
-      arena.allocate(
-          (long) AssembledTile.MAX_BLOCKS * AssembledUnpacking.STEPS_BYTES, ALIGNMENT_BYTES);
+  final MemorySegment steps = arena.allocate(2L * AssembledTile.STEPS_BYTES, ALIGNMENT_BYTES);
 
   /** Decoded weights of two panels. */
   final MemorySegment floatTile =

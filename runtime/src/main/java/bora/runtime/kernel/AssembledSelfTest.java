@@ -6,10 +6,13 @@ import bora.formats.encoding.Encoding;
 import bora.formats.encoding.LittleEndian;
 import bora.formats.encoding.ScalarCodes;
 import bora.formats.encoding.ScalarGrid;
+import bora.formats.encoding.TrellisCode;
+import bora.formats.encoding.TrellisPanel;
 import bora.formats.model.TensorShape;
 import bora.runtime.machine.MachineCode;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
 import java.util.SplittableRandom;
 
 /**
@@ -20,13 +23,11 @@ final class AssembledSelfTest {
   /** Four streams, a panel by itself and one with rows that do not exist. */
   private static final int ROWS = 6 * ScalarGrid.LANES - 5;
 
-  private static final int PANELS = 6;
-
   /** More than a tile, and the last block not whole. */
   private static final int COLUMNS = 5 * ScalarGrid.COLUMNS_PER_BLOCK - 9;
 
-  /** Panels whose products with several tokens are tested: the last, one and a half tiles. */
-  private static final int TILED_PANELS = 3;
+  /** Rows whose products with several tokens are tested: the last, one and a half tiles. */
+  private static final int TILED_ROWS = 3 * ScalarGrid.LANES - 5;
 
   private final Encoding encoding;
   private final AssembledCode code;
@@ -40,7 +41,7 @@ final class AssembledSelfTest {
     this.encoding = encoding;
     this.code = code;
     TensorShape shape = TensorShape.matrix(ROWS, COLUMNS);
-    blocks = encoding.blockCount(COLUMNS);
+    blocks = Math.ceilDiv(COLUMNS, ScalarGrid.COLUMNS_PER_BLOCK);
     codes = new byte[ROWS][blocks * ScalarGrid.COLUMNS_PER_BLOCK];
     steps = new float[ROWS][blocks];
     MemorySegment bytes = arena.allocate(encoding.encodedBytes(shape), Encoding.ALIGNMENT_BYTES);
@@ -53,8 +54,12 @@ final class AssembledSelfTest {
   static void run(Encoding encoding, AssembledCode code) {
     try (Arena arena = Arena.ofConfined()) {
       AssembledSelfTest test = new AssembledSelfTest(encoding, code, arena);
-      for (int panel = 0; panel < PANELS; panel++) {
-        test.fill(panel);
+      for (int panel = 0; panel < encoding.panelCount(ROWS); panel++) {
+        if (encoding.isTrellis()) {
+          test.fillTrellis(panel);
+        } else {
+          test.fill(panel);
+        }
       }
       for (ActivationDigits digits : ActivationDigits.values()) {
         test.checkOneToken(digits);
@@ -71,7 +76,7 @@ final class AssembledSelfTest {
     MemorySegment bytes = matrix.panel(panel);
     float[] rowScales = new float[lanes];
     for (int lane = 0; lane < lanes; lane++) {
-      short scale = BFloat16.fromFloat((float) (0.01 + random.nextDouble()));
+      short scale = nextRowScale();
       bytes.set(LittleEndian.SHORT, ScalarGrid.rowScaleOffsetBytes(lane), scale);
       rowScales[lane] = BFloat16.toFloat(scale);
     }
@@ -94,6 +99,32 @@ final class AssembledSelfTest {
     }
   }
 
+  private short nextRowScale() {
+    return BFloat16.fromFloat((float) (0.01 + random.nextDouble()));
+  }
+
+  private void fillTrellis(int panel) {
+    MemorySegment bytes = matrix.panel(panel);
+    float[] rowScales = new float[TrellisPanel.ROWS];
+    for (int row = 0; row < rowScales.length; row++) {
+      rowScales[row] = BFloat16.toFloat(nextRowScale());
+    }
+    TrellisPanel.writeRowScales(bytes, rowScales);
+    int[] symbols = new int[TrellisPanel.ROWS];
+    for (int column = 0; column < COLUMNS; column++) {
+      Arrays.setAll(symbols, _ -> random.nextInt(1 << encoding.codeBits()));
+      TrellisPanel.packColumn(encoding, bytes, column, symbols);
+    }
+    int firstRow = panel * TrellisPanel.ROWS;
+    for (int row = firstRow; row < Math.min(ROWS, firstRow + TrellisPanel.ROWS); row++) {
+      Arrays.fill(steps[row], rowScales[row - firstRow]);
+      for (int column = 0; column < COLUMNS; column++) {
+        int state = TrellisPanel.stateAt(encoding, bytes, row - firstRow, column);
+        codes[row][column] = (byte) TrellisCode.of(encoding).level(state);
+      }
+    }
+  }
+
   /** Values of very different size, a block of zeros among them. */
   private float[] activations(int tokens) {
     float[] x = new float[tokens * COLUMNS];
@@ -108,17 +139,23 @@ final class AssembledSelfTest {
   private void checkOneToken(ActivationDigits digits) {
     float[] x = activations(1);
     float[] y = new float[ROWS];
-    AssembledProducts.multiply(code, digits, matrix, x, 0, y, 0, 0, PANELS);
+    int panels = encoding.panelCount(ROWS);
+    if (encoding.isTrellis()) {
+      AssembledTrellisProducts.multiply(code, digits, matrix, x, 0, y, 0, 0, panels);
+    } else {
+      AssembledProducts.multiply(code, digits, matrix, x, 0, y, 0, 0, panels);
+    }
     check(digits, x, 0, y, 0, 0, blocks);
   }
 
   private void checkTokens(int tokens) {
     float[] x = activations(tokens);
     float[] y = new float[tokens * ROWS];
-    int start = PANELS - TILED_PANELS;
+    int panels = encoding.panelCount(ROWS);
+    int start = (ROWS - TILED_ROWS) / encoding.rowsPerPanel();
     AssembledScratch.ofThread()
         .tokens
-        .multiply(code, matrix, x, 0, COLUMNS, tokens, y, 0, ROWS, start, PANELS);
+        .multiply(code, matrix, x, 0, COLUMNS, tokens, y, 0, ROWS, start, panels);
     for (int t = 0; t < tokens; t++) {
       check(
           ActivationDigits.ONE,
@@ -126,7 +163,7 @@ final class AssembledSelfTest {
           t * COLUMNS,
           y,
           t * ROWS,
-          start * ScalarGrid.LANES,
+          start * encoding.rowsPerPanel(),
           AssembledTile.MAX_BLOCKS);
     }
   }

@@ -61,7 +61,15 @@ final class AssembledTile {
 
   static final int PANEL_TILE_BYTES = MAX_BLOCKS * AssembledUnpacking.BLOCK_BYTES;
 
-  private static final int PANELS = 2;
+  /** Panels of a tile. */
+  static final int PANELS = 2;
+
+  /** Bytes of a tile. */
+  static final int TILE_BYTES = PANELS * PANEL_TILE_BYTES;
+
+  /** Bytes of a tile's steps. */
+  static final int STEPS_BYTES = MAX_BLOCKS * AssembledUnpacking.STEPS_BYTES;
+
   private static final ActivationDigits DIGITS = ActivationDigits.ONE;
 
   private static final MaskRegister[] ROWS = {MaskRegister.K1, MaskRegister.K2};

@@ -86,7 +86,7 @@ final class DigitProducts {
 
   private static float sumOfRun(
       Encoding encoding, byte[] codes, float[] steps, Block[] blocks, int start, int end) {
-    int middle = 1 << (encoding.codeBits() - 1);
+    int middle = ActivationDigits.middle(encoding);
     float sum = 0;
     for (int k = start; k < end; k++) {
       Block block = blocks[k];

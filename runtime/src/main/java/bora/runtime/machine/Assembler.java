@@ -379,7 +379,35 @@ public final class Assembler {
 
   /** {@code to[i] = table[index[i]]} for bytes. */
   public void vpermb(Zmm to, Zmm index, Zmm table) {
-    evex(MAP_0F38, PREFIX_66, 0x8D, to.number(), index.number(), table, VECTOR_BYTES, 0);
+    bytes(MAP_0F38, 0x8D, to, index, table);
+  }
+
+  /**
+   * {@code toAndIndex[i] = table[toAndIndex[i]]} for bytes of a table of 128, of whose index the
+   * lowest seven bits count.
+   */
+  public void vpermi2b(Zmm toAndIndex, Zmm lowTable, Zmm highTable) {
+    bytes(MAP_0F38, 0x75, toAndIndex, lowTable, highTable);
+  }
+
+  /** The lower eight bytes of each 128 bits, those of {@code a} and {@code b} in turn. */
+  public void vpunpcklbw(Zmm to, Zmm a, Zmm b) {
+    bytes(MAP_0F, 0x60, to, a, b);
+  }
+
+  /** The upper eight bytes of each 128 bits, in turn. */
+  public void vpunpckhbw(Zmm to, Zmm a, Zmm b) {
+    bytes(MAP_0F, 0x68, to, a, b);
+  }
+
+  /** The lower four words of 16 bits of each 128 bits, in turn. */
+  public void vpunpcklwd(Zmm to, Zmm a, Zmm b) {
+    bytes(MAP_0F, 0x61, to, a, b);
+  }
+
+  /** The upper four words of 16 bits of each 128 bits, in turn. */
+  public void vpunpckhwd(Zmm to, Zmm a, Zmm b) {
+    bytes(MAP_0F, 0x69, to, a, b);
   }
 
   /** {@code to[i] = (high:low)[i + lanes]}. */
@@ -469,6 +497,11 @@ public final class Assembler {
   /** An instruction on lanes of 32 bits, whose last source may be one word for every lane. */
   private void lanes(int map, int prefix, int opcode, Zmm to, Zmm a, VectorOperand b) {
     evex(map, prefix, opcode, to.number(), a.number(), b, VECTOR_BYTES, 0);
+  }
+
+  /** An instruction on lanes of less than 32 bits, which know no word for every lane. */
+  private void bytes(int map, int opcode, Zmm to, Zmm a, Zmm b) {
+    evex(map, PREFIX_66, opcode, to.number(), a.number(), b, VECTOR_BYTES, 0);
   }
 
   private void shift(int digit, Zmm to, Zmm from, int bits) {

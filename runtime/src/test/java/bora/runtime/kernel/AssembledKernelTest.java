@@ -10,6 +10,8 @@ import bora.formats.encoding.Encoding;
 import bora.formats.encoding.LittleEndian;
 import bora.formats.encoding.ScalarCodes;
 import bora.formats.encoding.ScalarGrid;
+import bora.formats.encoding.TrellisCode;
+import bora.formats.encoding.TrellisPanel;
 import bora.runtime.kernel.RandomMatrix.Content;
 import bora.runtime.machine.MachineCode;
 import java.lang.foreign.Arena;
@@ -54,7 +56,7 @@ class AssembledKernelTest {
   @ParameterizedTest
   @EnumSource(
       value = Encoding.class,
-      names = {"Q8", "Q6", "Q5", "Q4", "Q3", "Q2"})
+      names = {"Q8", "Q6", "Q5", "Q4", "Q3", "Q2", "T1", "T2", "T3", "T4", "T5"})
   void equalsItsDefinitionBitForBit(Encoding encoding) {
     for (int rows : ROWS) {
       for (int columns : COLUMNS) {
@@ -133,8 +135,12 @@ class AssembledKernelTest {
         float[] x = activations.values(columns);
         for (ActivationDigits digits : ActivationDigits.values()) {
           float[] y = new float[rows];
-          AssembledProducts.multiply(
-              code, digits, matrix, x, 0, y, 0, 0, encoding.panelCount(rows));
+          int panels = encoding.panelCount(rows);
+          if (encoding.isTrellis()) {
+            AssembledTrellisProducts.multiply(code, digits, matrix, x, 0, y, 0, 0, panels);
+          } else {
+            AssembledProducts.multiply(code, digits, matrix, x, 0, y, 0, 0, panels);
+          }
           assertArrayEquals(
               bits(expected(matrix, digits, x)),
               bits(y),
@@ -197,8 +203,16 @@ class AssembledKernelTest {
       byte[] codes = new byte[blocks.length * 64];
       float[] steps = new float[blocks.length];
       for (int c = 0; c < x.length; c++) {
-        steps[c / 64] = matrix.step(row, c);
-        codes[c] = code(matrix, row, c);
+        if (matrix.encoding().isTrellis()) {
+          MemorySegment panel = matrix.panel(row / TrellisPanel.ROWS);
+          int panelRow = row % TrellisPanel.ROWS;
+          steps[c / 64] = TrellisPanel.rowScale(panel, 0, panelRow);
+          int state = TrellisPanel.stateAt(matrix.encoding(), panel, panelRow, c);
+          codes[c] = (byte) TrellisCode.of(matrix.encoding()).level(state);
+        } else {
+          steps[c / 64] = matrix.step(row, c);
+          codes[c] = code(matrix, row, c);
+        }
       }
       expected[row] =
           DigitProducts.multiply(matrix.encoding(), codes, steps, blocks, blocks.length);

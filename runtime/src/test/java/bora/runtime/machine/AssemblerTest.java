@@ -197,6 +197,12 @@ class AssemblerTest {
             "62b35d481ed401",
             a -> a.vpcmpud(K2, z(4), z(20), Assembler.Comparison.LESS)),
         row("vpermps zmm5, zmm16, zmm27", "62927d4016eb", a -> a.vpermps(z(5), z(16), z(27))),
+        row("vpermi2b zmm27, zmm3, zmm21", "6222654875dd", a -> a.vpermi2b(z(27), z(3), z(21))),
+        row("vpermi2b zmm5, zmm30, zmm9", "62d20d4075e9", a -> a.vpermi2b(z(5), z(30), z(9))),
+        row("vpunpcklbw zmm31, zmm27, zmm8", "6241254060f8", a -> a.vpunpcklbw(z(31), z(27), z(8))),
+        row("vpunpckhbw zmm1, zmm17, zmm30", "6291754068ce", a -> a.vpunpckhbw(z(1), z(17), z(30))),
+        row("vpunpcklwd zmm29, zmm2, zmm27", "62016d4861eb", a -> a.vpunpcklwd(z(29), z(2), z(27))),
+        row("vpunpckhwd zmm12, zmm31, zmm4", "6271054069e4", a -> a.vpunpckhwd(z(12), z(31), z(4))),
         row("vpermb zmm5, zmm6, zmm27", "62924d488deb", a -> a.vpermb(z(5), z(6), z(27))),
         row(
             "valignd zmm9, zmm10, zmm11, 15",
