@@ -15,6 +15,7 @@ import bora.quantizer.BudgetAllocation;
 import bora.quantizer.BudgetAllocation.Choice;
 import bora.quantizer.FeedbackFactor;
 import bora.quantizer.FoldedModel;
+import bora.quantizer.Granularity;
 import bora.quantizer.PlannedTensor;
 import bora.quantizer.Profile;
 import bora.quantizer.QuantizationPlan;
@@ -43,14 +44,20 @@ public final class BudgetPlanner {
   private final Checkpoint checkpoint;
   private final ModelConfig config;
   private final Profile profile;
+  private final Granularity granularity;
   private final Optional<Calibration> calibration;
   private final FoldedModel model;
   private final Optional<SensitivityModel> sensitivities;
 
-  private BudgetPlanner(Checkpoint checkpoint, Profile profile, Optional<Calibration> calibration) {
+  private BudgetPlanner(
+      Checkpoint checkpoint,
+      Profile profile,
+      Granularity granularity,
+      Optional<Calibration> calibration) {
     this.checkpoint = checkpoint;
     this.config = checkpoint.config();
     this.profile = profile;
+    this.granularity = granularity;
     this.calibration = calibration;
     MomentsSource moments = calibration.isPresent() ? calibration.get() : MomentsSource.NONE;
     model = new FoldedModel(config, key -> WeightSource.of(checkpoint.tensor(key)), moments);
@@ -72,11 +79,12 @@ public final class BudgetPlanner {
       Checkpoint checkpoint,
       List<Budget> budgets,
       Profile profile,
+      Granularity granularity,
       Optional<Calibration> calibration,
       int threads,
       ProgressListener tensors)
       throws IOException {
-    BudgetPlanner planner = new BudgetPlanner(checkpoint, profile, calibration);
+    BudgetPlanner planner = new BudgetPlanner(checkpoint, profile, granularity, calibration);
     SequencedMap<TensorKey, List<Choice>> choices = planner.choices(threads, tensors);
     List<QuantizationPlan> plans = new ArrayList<>();
     for (Budget budget : budgets) {
@@ -91,6 +99,7 @@ public final class BudgetPlanner {
         budget
             + ", "
             + profile.id()
+            + (granularity == Granularity.TENSOR ? "" : ", by " + granularity.id())
             + (sensitivities.isPresent() ? ", calibrated" : ", by weights alone");
     SizePrediction size = new SizePrediction(budget, name);
     long budgetBytes =
@@ -98,7 +107,7 @@ public final class BudgetPlanner {
           case Budget.Bits(double bits) -> (long) (bits * config.parameterCount() / Byte.SIZE);
           case Budget.Size(long bytes) -> bytes;
         };
-    long smallest = BudgetAllocation.smallest(choices, size::of);
+    long smallest = BudgetAllocation.smallest(choices, granularity, size::of);
     if (smallest > budgetBytes) {
       throw new IOException(
           checkpoint.path()
@@ -110,7 +119,7 @@ public final class BudgetPlanner {
               + budgetBytes);
     }
     SequencedMap<TensorKey, Choice> chosen =
-        BudgetAllocation.allocate(choices, size::of, budgetBytes);
+        BudgetAllocation.allocate(choices, granularity, size::of, budgetBytes);
     List<PlannedTensor> planned = new ArrayList<>();
     for (Map.Entry<TensorKey, TensorShape> tensor : config.tensors().entrySet()) {
       TensorKey key = tensor.getKey();

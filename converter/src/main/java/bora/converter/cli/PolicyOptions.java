@@ -4,6 +4,7 @@ import bora.converter.calibration.BudgetPlanner;
 import bora.converter.release.ReleaseName;
 import bora.formats.checkpoint.Checkpoint;
 import bora.quantizer.Budget;
+import bora.quantizer.Granularity;
 import bora.quantizer.Planner;
 import bora.quantizer.Profile;
 import bora.quantizer.QuantizationPlan;
@@ -59,6 +60,15 @@ final class PolicyOptions {
   private String profile;
 
   @Option(
+      names = "--granularity",
+      paramLabel = "G",
+      defaultValue = "tensor",
+      description =
+          "for a budget: what shares an encoding: tensor (nothing), expert, projection (of a"
+              + " layer), layer, or model; default: ${DEFAULT-VALUE}")
+  private String granularity;
+
+  @Option(
       names = "--calibration",
       paramLabel = "C",
       description = "what `bora calibrate` learnt of this checkpoint; docs/fidelity.md")
@@ -104,6 +114,7 @@ final class PolicyOptions {
       return plans;
     }
     Profile chosenProfile = Usage.value(() -> Profile.ofId(profile));
+    Granularity shared = Usage.value(() -> Granularity.ofId(granularity));
     if (known.isEmpty()) {
       err.println(
           "no --calibration: the budget is spread by the weights alone, which is much worse");
@@ -111,7 +122,7 @@ final class PolicyOptions {
     try (Progress progress = Progress.of(err, "planning", tensors, "tensors")) {
       List<Budget> inOrder = List.copyOf(budgets.values());
       List<QuantizationPlan> planned =
-          BudgetPlanner.plan(checkpoint, inOrder, chosenProfile, known, threads, progress);
+          BudgetPlanner.plan(checkpoint, inOrder, chosenProfile, shared, known, threads, progress);
       for (String name : budgets.keySet()) {
         plans.put(name, planned.get(plans.size()));
       }

@@ -12,7 +12,12 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.Map;
 import java.util.Random;
+import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
@@ -113,6 +118,45 @@ class CalibrateCommandTest {
         "--threads",
         1);
     assertEquals(-1, Files.mismatch(pack, again), "bytes with one thread");
+  }
+
+  /** Fields of a plan's tensors that are alike where matrices of a layer share an encoding. */
+  @ParameterizedTest
+  @CsvSource({
+    "model, config, true",
+    "layer, layer, true",
+    "projection, layer role, true",
+    "expert, layer expert, true",
+    "tensor, layer role, false"
+  })
+  void matricesShareEncodingsWhereAskedTo(String granularity, String fields, boolean shared)
+      throws IOException {
+    Path plan = directory.resolve(granularity + ".json");
+    CommandLineRun run =
+        CommandLineRun.of(
+            "plan",
+            MIXTRAL,
+            "--bits",
+            5.3,
+            "--granularity",
+            granularity,
+            "--calibration",
+            calibration,
+            "-o",
+            plan);
+    assertEquals(0, run.exitCode(), run.err());
+    Map<String, Set<String>> encodings = new HashMap<>();
+    for (JsonNode tensor : new ObjectMapper().readTree(plan.toFile()).path("tensors")) {
+      boolean exact = tensor.path("reason").asText().equals("always exact");
+      if (!exact && !tensor.path("layer").isNull()) {
+        String unit =
+            Arrays.stream(fields.split(" "))
+                .map(field -> tensor.path(field).asText())
+                .collect(Collectors.joining(" "));
+        encodings.computeIfAbsent(unit, _ -> new HashSet<>()).add(tensor.path("encoding").asText());
+      }
+    }
+    assertEquals(shared, encodings.values().stream().allMatch(found -> found.size() == 1));
   }
 
   @Test
