@@ -49,25 +49,14 @@ class CalibrateCommandTest {
         random.ints(200, 3, 1000).mapToObj(String::valueOf).collect(Collectors.joining(" "));
     Files.writeString(tokens, ids);
     calibration = directory.resolve("c");
-    CommandLineRun run = calibrate(MIXTRAL, calibration);
+    CommandLineRun run = calibrate(MIXTRAL, calibration, "--sensitivity-windows", 1);
     assertEquals(0, run.exitCode(), run.err());
     assertTrue(run.err().contains("tokens an expert saw"), run.err());
   }
 
   private CommandLineRun calibrate(Path checkpoint, Path out, Object... more) {
     Object[] start = {
-      "calibrate",
-      checkpoint,
-      "--tokens",
-      tokens,
-      "--windows",
-      3,
-      "--window",
-      64,
-      "--sensitivity-windows",
-      1,
-      "-o",
-      out
+      "calibrate", checkpoint, "--tokens", tokens, "--windows", 3, "--window", 64, "-o", out
     };
     Object[] all = new Object[start.length + more.length];
     System.arraycopy(start, 0, all, 0, start.length);
@@ -162,7 +151,8 @@ class CalibrateCommandTest {
   @Test
   void calibrationsAreTheSameBytesWithAnyNumberOfThreads() throws IOException {
     Path again = directory.resolve("again");
-    assertEquals(0, calibrate(MIXTRAL, again, "--threads", 1).exitCode());
+    CommandLineRun run = calibrate(MIXTRAL, again, "--threads", 1, "--sensitivity-windows", 1);
+    assertEquals(0, run.exitCode(), run.err());
     assertEquals(-1, Files.mismatch(calibration, again));
   }
 
@@ -192,6 +182,53 @@ class CalibrateCommandTest {
     assertEquals(3, run.exitCode());
     assertTrue(run.err().contains("finite"), run.err());
     assertFalse(Files.exists(out));
+  }
+
+  /** Damaged by someone who knew about checksums. */
+  @ParameterizedTest
+  @CsvSource({
+    "NaN,      layer 0 q: expected finite numbers",
+    "Infinity, layer 0 q: expected finite numbers",
+    "-1e12,    layer 0 q: second moments: column"
+  })
+  void refusesMomentsThatAreNone(float moment, String reason) throws IOException {
+    Path apart = directory.resolve("apart");
+    if (!Files.exists(apart)) {
+      CommandLineRun run =
+          calibrate(MIXTRAL, apart, "--rounding", "apart", "--sensitivity-windows", 0);
+      assertEquals(0, run.exitCode(), run.err());
+    }
+    CalibrationCopy copy = new CalibrationCopy(apart);
+    copy.setFirstMoment(moment);
+    Path out = directory.resolve("none.bora");
+    CommandLineRun run =
+        CommandLineRun.of(
+            "convert", MIXTRAL, "--policy", "q4", "--calibration", write(copy), "-o", out);
+    assertEquals(3, run.exitCode());
+    assertTrue(run.err().contains(reason), run.err());
+    assertFalse(Files.exists(out));
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "divergence, NaN, JSON",
+    "divergence, 1e999, divergence: expected a finite number",
+    "mass, -1, mass: expected a finite number",
+    "loss, 1e999, loss: expected a finite number",
+    "t3, 1e999, t3: expected a finite number"
+  })
+  void refusesStatisticsThatAreNoNumbers(String field, String value, String reason)
+      throws IOException {
+    CalibrationCopy copy = new CalibrationCopy(calibration);
+    copy.setFirst(field, value);
+    CommandLineRun run =
+        CommandLineRun.of("plan", MIXTRAL, "--bits", 5, "--calibration", write(copy));
+    assertEquals(3, run.exitCode());
+    assertTrue(run.err().contains(reason), run.err());
+  }
+
+  private Path write(CalibrationCopy copy) throws IOException {
+    return copy.write(directory.resolve("damaged"));
   }
 
   @Test

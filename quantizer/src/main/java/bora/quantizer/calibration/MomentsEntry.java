@@ -28,7 +28,7 @@ record MomentsEntry(
 
   /**
    * @param bytes the entry's
-   * @throws CorruptFileException when they are not those that were written
+   * @throws CorruptFileException when they are not those that were written, or no numbers
    */
   SecondMoments read(Path file, MemorySegment bytes) throws CorruptFileException {
     CRC32C crc = new CRC32C();
@@ -58,7 +58,12 @@ record MomentsEntry(
       for (int i = 0; i < block.length; i++) {
         block[i] = new double[i + 1];
         for (int j = 0; j <= i; j++) {
-          block[i][j] = bytes.get(LittleEndian.FLOAT, position);
+          float value = bytes.get(LittleEndian.FLOAT, position);
+          if (!Float.isFinite(value)) {
+            throw new CorruptFileException(
+                file, "moments of " + reader + ": expected finite numbers, found " + value);
+          }
+          block[i][j] = value;
           position += Float.BYTES;
         }
       }
