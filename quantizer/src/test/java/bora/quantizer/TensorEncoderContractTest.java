@@ -18,9 +18,9 @@ import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
 
@@ -29,38 +29,49 @@ final class TensorEncoderContractTest {
   private static final int[] ROWS = {1, 15, 16, 17, 33, 130};
   private static final int[] COLUMNS = {1, 2, 63, 64, 65, 100, 128, 300};
 
-  static List<Arguments> encodingsAndShapes() {
-    List<Arguments> cases = new ArrayList<>();
+  private static final List<Case> CASES = new ArrayList<>();
+
+  private record Case(SampledMatrix weights, EncodedTensor encoded) {
+    @Override
+    public String toString() {
+      return encoded.encoding() + " " + weights.shape();
+    }
+  }
+
+  /** Encoded once for all tests. */
+  @BeforeAll
+  static void encodes() throws IOException {
     for (Encoding encoding : Encoding.values()) {
       for (int rows : ROWS) {
         for (int columns : COLUMNS) {
-          cases.add(Arguments.of(encoding, rows, columns));
+          SampledMatrix weights = TestWeights.gaussian(rows, columns, 0.02, rows + 31L * columns);
+          CASES.add(new Case(weights, TestWeights.encode(weights, encoding)));
         }
       }
     }
-    return cases;
+  }
+
+  static List<Case> cases() {
+    return CASES;
   }
 
   @ParameterizedTest
-  @MethodSource("encodingsAndShapes")
-  void writesTheBytesThatTheShapeAsksFor(Encoding encoding, int rows, int columns)
-      throws IOException {
-    SampledMatrix weights = TestWeights.gaussian(rows, columns, 0.02, rows + columns);
-    byte[] bytes = TestWeights.bytes(new TensorEncoder(), weights, encoding);
-    assertEquals(encoding.encodedBytes(weights.shape()), bytes.length);
+  @MethodSource("cases")
+  void writesTheBytesThatTheShapeAsksFor(Case made) {
+    long expected = made.encoded().encoding().encodedBytes(made.weights().shape());
+    assertEquals(expected, made.encoded().bytes().byteSize());
   }
 
   @ParameterizedTest
-  @MethodSource("encodingsAndShapes")
-  void decodesToWithinItsPrecision(Encoding encoding, int rows, int columns) throws IOException {
-    SampledMatrix weights = TestWeights.gaussian(rows, columns, 0.02, rows + 31L * columns);
-    EncodedTensor encoded = TestWeights.encode(weights, encoding);
+  @MethodSource("cases")
+  void decodesToWithinItsPrecision(Case made) {
+    int columns = made.weights().shape().columns();
     float[] decoded = new float[columns];
-    for (int row = 0; row < rows; row++) {
-      encoded.decodeRow(row, decoded, 0);
+    for (int row = 0; row < made.weights().shape().rows(); row++) {
+      made.encoded().decodeRow(row, decoded, 0);
       for (int column = 0; column < columns; column++) {
-        float weight = weights.values()[row * columns + column];
-        float tolerance = tolerance(encoded, row, column, weight);
+        float weight = made.weights().values()[row * columns + column];
+        float tolerance = tolerance(made.encoded(), row, column, weight);
         assertEquals(weight, decoded[column], tolerance, row + ", " + column);
       }
     }
@@ -95,10 +106,12 @@ final class TensorEncoderContractTest {
   }
 
   @ParameterizedTest
-  @MethodSource("encodingsAndShapes")
-  void keepsPaddingZero(Encoding encoding, int rows, int columns) throws IOException {
-    SampledMatrix weights = TestWeights.gaussian(rows, columns, 0.02, rows - 2L * columns);
-    EncodedTensor encoded = TestWeights.encode(weights, encoding);
+  @MethodSource("cases")
+  void keepsPaddingZero(Case made) {
+    EncodedTensor encoded = made.encoded();
+    Encoding encoding = encoded.encoding();
+    int rows = made.weights().shape().rows();
+    int columns = made.weights().shape().columns();
     MemorySegment lastPanel = encoded.panel(encoding.panelCount(rows) - 1);
     int lanes = encoding.rowsPerPanel();
     for (int lane = rows % lanes; lane > 0 && lane < lanes; lane++) {

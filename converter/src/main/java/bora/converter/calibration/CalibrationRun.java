@@ -20,7 +20,6 @@ import bora.runtime.KernelChoice;
 import bora.runtime.LayerPass;
 import bora.runtime.RuntimeOptions;
 import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -118,14 +117,6 @@ public final class CalibrationRun {
     }
   }
 
-  private WeightSource weights(TensorKey key) {
-    try {
-      return model.weights(key);
-    } catch (IOException e) {
-      throw new UncheckedIOException(e);
-    }
-  }
-
   private Map<TensorKey, Map<Encoding, Double>> losses(MomentsSource moments) throws IOException {
     FoldedModel known = new FoldedModel(config, own, moments);
     return EncodingLosses.measure(
@@ -133,7 +124,7 @@ public final class CalibrationRun {
   }
 
   private void embed() throws IOException {
-    WeightSource embedding = weights(TensorKey.ofModel(TensorRole.EMBEDDING));
+    WeightSource embedding = model.weights(TensorKey.ofModel(TensorRole.EMBEDDING));
     int width = config.hiddenSize();
     for (int window = 0; window < hidden.length; window++) {
       int[] tokens = windows.get(window);
@@ -152,7 +143,7 @@ public final class CalibrationRun {
     MomentSums sums = new MomentSums(config, readers, pass.gramProduct());
     List<TensorKey> keys =
         config.tensors().keySet().stream().filter(key -> key.layer() == layer).toList();
-    try (NativeTensors tensors = NativeTensors.exact(keys, this::weights, threads)) {
+    try (NativeTensors tensors = NativeTensors.exact(keys, model::weights, threads)) {
       for (int window = 0; window < hidden.length; window++) {
         int tokens = windows.get(window).length;
         pass.run(layer, tensors::tensor, tokens, hidden[window], 0, ForwardObserver.NONE, sums);
@@ -172,7 +163,7 @@ public final class CalibrationRun {
     TensorKey head = LayerPass.headKey(config);
     MomentSums sums = new MomentSums(config, List.of(head), pass.gramProduct());
     List<TensorKey> keys = List.of(TensorKey.ofModel(TensorRole.OUTPUT_NORM), head);
-    try (NativeTensors tensors = NativeTensors.exact(keys, this::weights, threads)) {
+    try (NativeTensors tensors = NativeTensors.exact(keys, model::weights, threads)) {
       for (int window = 0; window < hidden.length; window++) {
         int tokens = windows.get(window).length;
         pass.finish(tensors::tensor, 0, tokens, hidden[window], 0, sums);

@@ -21,12 +21,6 @@ import java.util.concurrent.ConcurrentHashMap;
 
 /** What encodings would lose on the tensors of a model. */
 final class EncodingLosses {
-  /** Gives the factor of what a tensor reads. */
-  @FunctionalInterface
-  interface Factors {
-    FeedbackFactor of(TensorKey key) throws IOException;
-  }
-
   private EncodingLosses() {}
 
   /**
@@ -38,7 +32,7 @@ final class EncodingLosses {
   static SequencedMap<TensorKey, Map<Encoding, Double>> measure(
       ModelConfig config,
       FoldedModel model,
-      Factors factors,
+      TensorLookup<FeedbackFactor> factors,
       List<Encoding> encodings,
       int threads,
       ProgressListener tensors)

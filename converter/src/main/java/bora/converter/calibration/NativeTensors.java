@@ -36,11 +36,11 @@ final class NativeTensors implements AutoCloseable {
 
   /** Encodes tensors as they are. */
   static NativeTensors exact(
-      Collection<TensorKey> keys, Function<TensorKey, WeightSource> weights, int threads)
+      Collection<TensorKey> keys, TensorLookup<WeightSource> weights, int threads)
       throws IOException {
     Map<TensorKey, Encoding> encodings = new HashMap<>();
     for (TensorKey key : keys) {
-      encodings.put(key, weights.apply(key).exactEncoding());
+      encodings.put(key, weights.of(key).exactEncoding());
     }
     return encode(
         keys,
@@ -59,17 +59,17 @@ final class NativeTensors implements AutoCloseable {
    */
   static NativeTensors encode(
       Collection<TensorKey> keys,
-      Function<TensorKey, WeightSource> weights,
+      TensorLookup<WeightSource> weights,
       Function<TensorKey, Encoding> encodings,
-      Function<TensorKey, FeedbackFactor> factors,
-      Function<TensorKey, OutputFeedback> outputs,
+      TensorLookup<FeedbackFactor> factors,
+      TensorLookup<OutputFeedback> outputs,
       int threads)
       throws IOException {
     NativeTensors made = new NativeTensors();
     try {
       Queue<Workers.Task<FeedbackEncoder>> tasks = new ArrayDeque<>();
       for (TensorKey key : keys) {
-        WeightSource source = weights.apply(key);
+        WeightSource source = weights.of(key);
         Encoding encoding = encodings.apply(key);
         MemorySegment bytes = made.allocate(key, encoding, source.shape()).bytes();
         tasks.add(
@@ -79,8 +79,8 @@ final class NativeTensors implements AutoCloseable {
                   encoder.encode(
                       source,
                       encoding,
-                      factors.apply(key),
-                      outputs.apply(key),
+                      factors.of(key),
+                      outputs.of(key),
                       chunk -> {
                         int length = chunk.remaining();
                         bytes.asSlice(end[0], length).copyFrom(MemorySegment.ofBuffer(chunk));

@@ -8,10 +8,8 @@ import bora.formats.model.TensorRole;
 import bora.quantizer.FeedbackFactor;
 import bora.quantizer.FoldedModel;
 import bora.quantizer.MismatchCorrection;
-import bora.quantizer.OutputFeedback;
 import bora.quantizer.WeightSource;
 import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Collection;
@@ -22,7 +20,6 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Queue;
 import java.util.concurrent.ConcurrentHashMap;
-import java.util.function.Function;
 
 /**
  * Some tensors of a model as they are, and those of them that are rounded so far: a layer, or what
@@ -34,7 +31,6 @@ final class RoundingLayer implements AutoCloseable {
   private final Map<TensorKey, Encoding> encodings;
   private final RoundedTensors store;
   private final int threads;
-  private final Function<TensorKey, WeightSource> weights;
   private final Optional<NativeTensors> exact;
   private final Map<TensorKey, EncodedTensor> rounded = new HashMap<>();
   private final List<NativeTensors> owned = new ArrayList<>();
@@ -59,18 +55,10 @@ final class RoundingLayer implements AutoCloseable {
     this.encodings = encodings;
     this.store = store;
     this.threads = threads;
-    weights =
-        key -> {
-          try {
-            return model.weights(key);
-          } catch (IOException e) {
-            throw new UncheckedIOException(e);
-          }
-        };
     exact =
         keys.isEmpty()
             ? Optional.empty()
-            : Optional.of(NativeTensors.exact(keys, weights, threads));
+            : Optional.of(NativeTensors.exact(keys, model::weights, threads));
   }
 
   TensorKey key(TensorRole role) {
@@ -81,8 +69,8 @@ final class RoundingLayer implements AutoCloseable {
     return TensorKey.ofExpert(index, expert, role);
   }
 
-  WeightSource weights(TensorKey key) {
-    return weights.apply(key);
+  WeightSource weights(TensorKey key) throws IOException {
+    return model.weights(key);
   }
 
   EncodedTensor exact(TensorKey key) {
@@ -154,20 +142,12 @@ final class RoundingLayer implements AutoCloseable {
             },
             encodings::get,
             key -> inputs.get(key).factor(),
-            this::outputFeedback,
+            model::outputFeedback,
             threads);
     owned.add(encoded);
     for (TensorKey key : inputs.keySet()) {
       rounded.put(key, encoded.tensor(key));
       store.accept(key, encoded.tensor(key));
-    }
-  }
-
-  private OutputFeedback outputFeedback(TensorKey key) {
-    try {
-      return model.outputFeedback(key);
-    } catch (IOException e) {
-      throw new UncheckedIOException(e);
     }
   }
 

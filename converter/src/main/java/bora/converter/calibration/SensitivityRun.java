@@ -7,15 +7,12 @@ import bora.formats.model.TensorKey;
 import bora.formats.model.TensorRole;
 import bora.quantizer.FeedbackFactor;
 import bora.quantizer.FoldedModel;
-import bora.quantizer.OutputFeedback;
-import bora.quantizer.WeightSource;
 import bora.quantizer.calibration.GroupSensitivity;
 import bora.quantizer.calibration.MomentsSource;
 import bora.runtime.ForwardObserver;
 import bora.runtime.LayerPass;
 import bora.runtime.LinearInputObserver;
 import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.LinkedHashMap;
@@ -94,32 +91,16 @@ final class SensitivityRun implements AutoCloseable {
     }
   }
 
-  private WeightSource weights(TensorKey key) {
-    try {
-      return model.weights(key);
-    } catch (IOException e) {
-      throw new UncheckedIOException(e);
-    }
-  }
-
-  private OutputFeedback outputFeedback(TensorKey key) {
-    try {
-      return model.outputFeedback(key);
-    } catch (IOException e) {
-      throw new UncheckedIOException(e);
-    }
-  }
-
   private NativeTensors round(
       Collection<TensorKey> keys, Function<TensorKey, FeedbackFactor> factorOfReader)
       throws IOException {
     Map<TensorKey, FeedbackFactor> factors = new ConcurrentHashMap<>();
     return NativeTensors.encode(
         keys,
-        this::weights,
+        model::weights,
         key -> ENCODING,
         key -> factors.computeIfAbsent(MomentsSource.readerOf(key), factorOfReader),
-        this::outputFeedback,
+        model::outputFeedback,
         threads);
   }
 
@@ -135,14 +116,14 @@ final class SensitivityRun implements AutoCloseable {
    *
    * @param before the float model's hidden states before the layer
    */
-  void runLayer(int layer, float[][] before, MomentsSource moments) throws IOException {
+  void runLayer(int layer, float[][] before, MomentSums moments) throws IOException {
     if (windows.isEmpty()) {
       return;
     }
     List<TensorKey> keys =
         config.tensors().keySet().stream().filter(key -> key.layer() == layer).toList();
     List<TensorKey> rounding = keys.stream().filter(key -> !key.role().isExact()).toList();
-    try (NativeTensors exact = NativeTensors.exact(keys, this::weights, threads);
+    try (NativeTensors exact = NativeTensors.exact(keys, model::weights, threads);
         NativeTensors rounded = round(rounding, reader -> factor(reader, moments))) {
       for (Stream stream : streams) {
         run(layer, exact::tensor, stream.hidden());
@@ -156,12 +137,8 @@ final class SensitivityRun implements AutoCloseable {
     }
   }
 
-  private static FeedbackFactor factor(TensorKey reader, MomentsSource moments) {
-    try {
-      return FeedbackFactor.of(moments.moments(reader).orElseThrow());
-    } catch (IOException e) {
-      throw new UncheckedIOException(e);
-    }
+  private static FeedbackFactor factor(TensorKey reader, MomentSums moments) {
+    return FeedbackFactor.of(moments.moments(reader).orElseThrow());
   }
 
   /** The groups of a layer: each role, then each expert where there are several. */
@@ -199,12 +176,12 @@ final class SensitivityRun implements AutoCloseable {
    * @param hidden the float model's output of the last layer
    * @param exact output norm and lm_head
    */
-  void finish(float[][] hidden, NativeTensors exact, MomentsSource moments) throws IOException {
+  void finish(float[][] hidden, NativeTensors exact, MomentSums moments) throws IOException {
     if (windows.isEmpty()) {
       return;
     }
     TensorKey head = LayerPass.headKey(config);
-    FeedbackFactor factor = FeedbackFactor.of(moments.moments(head).orElseThrow());
+    FeedbackFactor factor = factor(head, moments);
     double[] sums = new double[streams.size() + 1];
     try (NativeTensors rounded = round(List.of(head), reader -> factor)) {
       PredictionDivergence divergence =

@@ -21,7 +21,6 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
-import java.util.function.Function;
 
 /**
  * Rounds a calibrated model in the order in which it computes. The calibration's windows go through
@@ -46,10 +45,8 @@ public final class SequentialRounding implements AutoCloseable {
   private final int width;
   private final float[] sumWeights;
 
-  /** The residual stream of each window: of the float model, and of the rounded one. */
-  private final float[][] exactStream;
-
-  private final float[][] roundedStream;
+  private final ResidualStream exact;
+  private final ResidualStream rounded;
 
   private SequentialRounding(
       Checkpoint checkpoint,
@@ -69,8 +66,8 @@ public final class SequentialRounding implements AutoCloseable {
     sumWeights = new float[tokens];
     Arrays.fill(sumWeights, 1);
     sumWeights[0] = MomentSums.FIRST_TOKEN_FACTOR;
-    exactStream = new float[windows.size()][tokens * width];
-    roundedStream = new float[windows.size()][tokens * width];
+    exact = new ResidualStream(config, steps, windows.size(), tokens);
+    rounded = new ResidualStream(config, steps, windows.size(), tokens);
   }
 
   /**
@@ -135,8 +132,8 @@ public final class SequentialRounding implements AutoCloseable {
       for (int window = 0; window < windows.size(); window++) {
         for (int i = 0; i < tokens; i++) {
           int token = windows.get(window)[i];
-          source.readRows(token, 1, exactStream[window], i * width);
-          embedding.rounded(key).decodeRow(token, roundedStream[window], i * width);
+          source.readRows(token, 1, exact.of(window), i * width);
+          embedding.rounded(key).decodeRow(token, rounded.of(window), i * width);
         }
       }
     }
@@ -147,6 +144,8 @@ public final class SequentialRounding implements AutoCloseable {
         config.tensors().keySet().stream().filter(key -> key.layer() == index).toList();
     try (RoundingLayer layer = layer(index, keys)) {
       layer.round(layer.load(keys.stream().filter(key -> key.role().isExact()).toList()));
+      exact.enter(index, layer::exact);
+      rounded.enter(index, layer::rounded);
       roundAttention(layer);
       roundFeedForward(layer);
     }
@@ -156,15 +155,20 @@ public final class SequentialRounding implements AutoCloseable {
     return new MismatchSums(config, reader, outputs, steps.gramProduct());
   }
 
-  private void normalize(EncodedTensor norm, int window, float[] exact, float[] rounded) {
-    steps.normalize(norm, exactStream[window], tokens, exact);
-    steps.normalize(norm, roundedStream[window], tokens, rounded);
+  /** Of what a matrix reads that follows a norm. */
+  private MismatchSums normalizedSums(EncodedTensor norm, TensorKey reader) {
+    MismatchSums sums = sums(reader, 0);
+    for (int window = 0; window < windows.size(); window++) {
+      float[] read = rounded.normalized(norm, window);
+      sums.add(tokens, read, exact.normalized(norm, window), NO_ERRORS, sumWeights);
+    }
+    return sums;
   }
 
   private float[] errors(int window) {
-    float[] errors = exactStream[window].clone();
+    float[] errors = exact.of(window).clone();
     for (int i = 0; i < errors.length; i++) {
-      errors[i] -= roundedStream[window][i];
+      errors[i] -= rounded.of(window)[i];
     }
     return errors;
   }
@@ -172,193 +176,76 @@ public final class SequentialRounding implements AutoCloseable {
   private void roundAttention(RoundingLayer layer) throws IOException {
     EncodedTensor norm = layer.exact(layer.key(TensorRole.ATTENTION_NORM));
     TensorKey query = layer.key(TensorRole.QUERY);
-    TensorKey key = layer.key(TensorRole.KEY);
-    TensorKey value = layer.key(TensorRole.VALUE);
     TensorKey output = layer.key(TensorRole.ATTENTION_OUTPUT);
-    float[] exact = new float[tokens * width];
-    float[] rounded = new float[tokens * width];
-    List<TensorKey> reading = layer.load(List.of(query, key, value));
+    List<TensorKey> reading =
+        layer.load(List.of(query, layer.key(TensorRole.KEY), layer.key(TensorRole.VALUE)));
     if (!reading.isEmpty()) {
-      MismatchSums inputs = sums(query, 0);
-      for (int window = 0; window < windows.size(); window++) {
-        normalize(norm, window, exact, rounded);
-        inputs.add(tokens, rounded, exact, NO_ERRORS, sumWeights);
-      }
-      layer.round(Map.of(reading, inputs));
+      layer.round(Map.of(reading, normalizedSums(norm, query)));
     }
-    float[][] exactAttended = new float[windows.size()][tokens * config.queryWidth()];
-    float[][] roundedAttended = new float[windows.size()][tokens * config.queryWidth()];
-    for (int window = 0; window < windows.size(); window++) {
-      normalize(norm, window, exact, rounded);
-      attend(layer, layer::exact, exact, exactAttended[window]);
-      attend(layer, layer::rounded, rounded, roundedAttended[window]);
-    }
+    float[][] exactAttended = exact.attended();
+    float[][] roundedAttended = rounded.attended();
     if (!layer.load(List.of(output)).isEmpty()) {
-      MismatchSums attended = sums(output, width);
+      MismatchSums sums = sums(output, width);
       for (int window = 0; window < windows.size(); window++) {
-        attended.add(
-            tokens,
-            roundedAttended[window],
-            exactAttended[window].clone(),
-            errors(window),
-            sumWeights);
+        float[] differences = exactAttended[window].clone();
+        sums.add(tokens, roundedAttended[window], differences, errors(window), sumWeights);
       }
-      layer.round(Map.of(List.of(output), attended));
+      layer.round(Map.of(List.of(output), sums));
     }
-    for (int window = 0; window < windows.size(); window++) {
-      addProduct(layer.exact(output), exactAttended[window], exactStream[window]);
-      addProduct(layer.rounded(output), roundedAttended[window], roundedStream[window]);
-    }
-  }
-
-  private void attend(
-      RoundingLayer layer, Function<TensorKey, EncodedTensor> tensors, float[] x, float[] y) {
-    steps.attend(
-        tensors.apply(layer.key(TensorRole.QUERY)),
-        tensors.apply(layer.key(TensorRole.KEY)),
-        tensors.apply(layer.key(TensorRole.VALUE)),
-        x,
-        tokens,
-        y);
-  }
-
-  private void addProduct(EncodedTensor matrix, float[] x, float[] stream) {
-    float[] product = new float[stream.length];
-    steps.multiply(matrix, x, tokens, product);
-    steps.addScaled(1, product, 0, stream, 0, stream.length);
+    exact.addAttention(exactAttended);
+    rounded.addAttention(roundedAttended);
   }
 
   private void roundFeedForward(RoundingLayer layer) throws IOException {
-    EncodedTensor norm = layer.exact(layer.key(TensorRole.FEED_FORWARD_NORM));
-    float[] exact = new float[tokens * width];
-    float[] rounded = new float[tokens * width];
-    ExpertRouting[] routings = new ExpertRouting[windows.size()];
-    for (int window = 0; window < windows.size(); window++) {
-      steps.normalize(norm, roundedStream[window], tokens, rounded);
-      routings[window] = route(layer, rounded);
-    }
-    roundGates(layer, norm, routings);
-    roundDowns(layer, norm, routings);
-    for (int window = 0; window < windows.size(); window++) {
-      normalize(norm, window, exact, rounded);
-      addExperts(layer, layer::exact, route(layer, exact), exact, exactStream[window]);
-      addExperts(layer, layer::rounded, routings[window], rounded, roundedStream[window]);
-    }
+    ExpertRouting[] routings = rounded.routings();
+    roundExperts(layer, routings, List.of(TensorRole.EXPERT_GATE, TensorRole.EXPERT_UP));
+    roundExperts(layer, routings, List.of(TensorRole.EXPERT_DOWN));
+    exact.addExperts(exact.routings());
+    rounded.addExperts(routings);
   }
 
-  private ExpertRouting route(RoundingLayer layer, float[] normalized) {
-    int[] experts = new int[tokens * config.expertsPerToken()];
-    float[] weights = new float[experts.length];
-    if (config.hasRouter()) {
-      EncodedTensor router = layer.exact(layer.key(TensorRole.ROUTER));
-      steps.route(router, normalized, tokens, experts, weights);
-    } else {
-      Arrays.fill(weights, 1);
-    }
-    return ExpertRouting.of(config.expertCount(), config.expertsPerToken(), experts, weights);
-  }
-
-  /** Rounds w1 and w3 of all experts. */
-  private void roundGates(RoundingLayer layer, EncodedTensor norm, ExpertRouting[] routings)
+  /**
+   * Rounds matrices of all experts that read the same.
+   *
+   * @param roles w1 and w3, or w2 when these are rounded
+   */
+  private void roundExperts(RoundingLayer layer, ExpertRouting[] routings, List<TensorRole> roles)
       throws IOException {
+    boolean down = roles.contains(TensorRole.EXPERT_DOWN);
     MismatchSums[] sums = new MismatchSums[config.expertCount()];
     Map<List<TensorKey>, MismatchSums> sumsOfReaders = new LinkedHashMap<>();
     for (int expert = 0; expert < sums.length; expert++) {
-      TensorKey gate = layer.key(expert, TensorRole.EXPERT_GATE);
-      List<TensorKey> missing = layer.load(List.of(gate, layer.key(expert, TensorRole.EXPERT_UP)));
+      int owner = expert;
+      List<TensorKey> missing =
+          layer.load(roles.stream().map(role -> layer.key(owner, role)).toList());
       if (!missing.isEmpty()) {
-        sums[expert] = sums(gate, 0);
+        sums[expert] = sums(layer.key(expert, roles.getFirst()), down ? width : 0);
         sumsOfReaders.put(missing, sums[expert]);
       }
     }
     if (sumsOfReaders.isEmpty()) {
       return;
     }
-    float[] exact = new float[tokens * width];
-    float[] rounded = new float[tokens * width];
+    EncodedTensor norm = layer.exact(layer.key(TensorRole.FEED_FORWARD_NORM));
     for (int window = 0; window < windows.size(); window++) {
       ExpertRouting routing = routings[window];
-      normalize(norm, window, exact, rounded);
+      float[] errors = down ? errors(window) : NO_ERRORS;
+      float[] exactWindow = exact.normalized(norm, window);
+      float[] roundedWindow = rounded.normalized(norm, window);
       for (int expert = 0; expert < sums.length; expert++) {
         if (sums[expert] != null) {
+          float[] x = routing.gather(expert, exactWindow, width);
+          float[] y = routing.gather(expert, roundedWindow, width);
           sums[expert].add(
               routing.rows()[expert].length,
-              routing.gather(expert, rounded, width),
-              routing.gather(expert, exact, width),
-              NO_ERRORS,
+              down ? rounded.gated(expert, y) : y,
+              down ? exact.gated(expert, x) : x,
+              down ? routing.gather(expert, errors, width) : NO_ERRORS,
               routing.sumWeights(expert));
         }
       }
     }
     layer.round(sumsOfReaders);
-  }
-
-  /** Rounds w2 of all experts. */
-  private void roundDowns(RoundingLayer layer, EncodedTensor norm, ExpertRouting[] routings)
-      throws IOException {
-    MismatchSums[] sums = new MismatchSums[config.expertCount()];
-    Map<List<TensorKey>, MismatchSums> sumsOfReaders = new LinkedHashMap<>();
-    for (int expert = 0; expert < sums.length; expert++) {
-      TensorKey down = layer.key(expert, TensorRole.EXPERT_DOWN);
-      if (!layer.load(List.of(down)).isEmpty()) {
-        sums[expert] = sums(down, width);
-        sumsOfReaders.put(List.of(down), sums[expert]);
-      }
-    }
-    if (sumsOfReaders.isEmpty()) {
-      return;
-    }
-    float[] exact = new float[tokens * width];
-    float[] rounded = new float[tokens * width];
-    for (int window = 0; window < windows.size(); window++) {
-      ExpertRouting routing = routings[window];
-      normalize(norm, window, exact, rounded);
-      float[] errors = errors(window);
-      for (int expert = 0; expert < sums.length; expert++) {
-        if (sums[expert] != null) {
-          sums[expert].add(
-              routing.rows()[expert].length,
-              gate(layer, expert, layer::rounded, routing.gather(expert, rounded, width)),
-              gate(layer, expert, layer::exact, routing.gather(expert, exact, width)),
-              routing.gather(expert, errors, width),
-              routing.sumWeights(expert));
-        }
-      }
-    }
-    layer.round(sumsOfReaders);
-  }
-
-  private float[] gate(
-      RoundingLayer layer, int expert, Function<TensorKey, EncodedTensor> tensors, float[] x) {
-    int rows = x.length / width;
-    float[] gated = new float[rows * config.intermediateSize()];
-    if (rows > 0) {
-      EncodedTensor w1 = tensors.apply(layer.key(expert, TensorRole.EXPERT_GATE));
-      EncodedTensor w3 = tensors.apply(layer.key(expert, TensorRole.EXPERT_UP));
-      steps.gate(w1, w3, x, rows, gated);
-    }
-    return gated;
-  }
-
-  private void addExperts(
-      RoundingLayer layer,
-      Function<TensorKey, EncodedTensor> tensors,
-      ExpertRouting routing,
-      float[] normalized,
-      float[] stream) {
-    for (int expert = 0; expert < config.expertCount(); expert++) {
-      int[] rows = routing.rows()[expert];
-      if (rows.length > 0) {
-        float[] gated = gate(layer, expert, tensors, routing.gather(expert, normalized, width));
-        float[] product = new float[rows.length * width];
-        EncodedTensor down = tensors.apply(layer.key(expert, TensorRole.EXPERT_DOWN));
-        steps.multiply(down, gated, rows.length, product);
-        float[] weights = routing.weights()[expert];
-        for (int i = 0; i < rows.length; i++) {
-          steps.addScaled(weights[i], product, i * width, stream, rows[i] * width, width);
-        }
-      }
-    }
   }
 
   /** Rounds what stands behind the layers. */
@@ -370,14 +257,7 @@ public final class SequentialRounding implements AutoCloseable {
       if (config.tiedEmbeddings() || output.load(List.of(head)).isEmpty()) {
         return;
       }
-      float[] exact = new float[tokens * width];
-      float[] rounded = new float[tokens * width];
-      MismatchSums inputs = sums(head, 0);
-      for (int window = 0; window < windows.size(); window++) {
-        normalize(output.exact(norm), window, exact, rounded);
-        inputs.add(tokens, rounded, exact, NO_ERRORS, sumWeights);
-      }
-      output.round(Map.of(List.of(head), inputs));
+      output.round(Map.of(List.of(head), normalizedSums(output.exact(norm), head)));
     }
   }
 
