@@ -94,8 +94,8 @@ public final class Model implements AutoCloseable {
   }
 
   /**
-   * What computes, for reports: e.g. {@code machine code, vector 512 bits, f32 activations, 2
-   * threads}. Where machine code could have been used and was not, it says why.
+   * What computes, for reports: e.g. {@code machine code, f32 activations, 2 threads}. Where
+   * machine code could have been used and was not, it says why.
    */
   public String kernels() {
     int threads = pool.threads();

@@ -77,7 +77,7 @@ record AssembledCode(
         dots,
         Common.ROUNDINGS,
         encoding.isTrellis()
-            ? AssembledTrellisUnpacking.of(encoding)
+            ? AssembledTrellisUnpacking.toCodes(encoding)
             : AssembledUnpacking.of(encoding),
         Common.TILES,
         Arena.global().allocateFrom(ValueLayout.JAVA_BYTE, order),

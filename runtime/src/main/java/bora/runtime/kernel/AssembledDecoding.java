@@ -53,7 +53,7 @@ final class AssembledDecoding {
   }
 
   /**
-   * @param encoding none of the trellis codes
+   * @param encoding none of the trellis codes, for which see {@link AssembledTrellisUnpacking}
    */
   static MachineCode of(Encoding encoding) {
     AssembledDecoding decoding = new AssembledDecoding(encoding);
@@ -101,17 +101,27 @@ final class AssembledDecoding {
   /** Four columns, a byte each. */
   private void decode(byte[] order, int index, Zmm codes) {
     for (int i = 0; i < Integer.BYTES; i++) {
-      if (i == 0) {
-        a.vpandd(value, codes, byteMask);
-      } else {
-        a.vpsrld(value, codes, Byte.SIZE * i);
-        a.vpandd(value, value, byteMask);
-      }
-      a.vcvtdq2ps(value, value);
-      a.vsubps(value, value, middles);
+      difference(a, value, codes, i, byteMask, middles);
       a.vmulps(value, value, step);
       a.vmovups(Address.of(R9, COLUMN_BYTES * order[Integer.BYTES * index + i]), value);
     }
+  }
+
+  /**
+   * Assembles how far codes are from the middle of them all.
+   *
+   * @param place which byte of each lane is a code
+   * @param byteMask 0xFF in each lane
+   */
+  static void difference(Assembler a, Zmm value, Zmm codes, int place, Zmm byteMask, Zmm middles) {
+    if (place == 0) {
+      a.vpandd(value, codes, byteMask);
+    } else {
+      a.vpsrld(value, codes, Byte.SIZE * place);
+      a.vpandd(value, value, byteMask);
+    }
+    a.vcvtdq2ps(value, value);
+    a.vsubps(value, value, middles);
   }
 
   private void assembleDense() {

@@ -44,6 +44,9 @@ final class AssembledFloatTile {
   /** The rows to whose sums the tile's are added, in the same way; others begin with this tile. */
   static final int ADDED_MASKS = 64;
 
+  /** Address of what the rows' sums are multiplied by in the end, a vector of each panel. */
+  static final int SCALES = 80;
+
   /** The most tokens at once. */
   static final int MAX_TOKENS = 8;
 
@@ -56,6 +59,12 @@ final class AssembledFloatTile {
   static final int COLUMN_BYTES = 64;
   static final int PANEL_TILE_BYTES = MAX_COLUMNS * COLUMN_BYTES;
 
+  /** Bytes of a tile. */
+  static final int TILE_BYTES = PANELS * PANEL_TILE_BYTES;
+
+  /** Bytes of a tile's scales. */
+  static final int SCALES_BYTES = PANELS * COLUMN_BYTES;
+
   private static final MaskRegister[] ROWS = {MaskRegister.K1, MaskRegister.K2};
   private static final MaskRegister[] ADDED = {MaskRegister.K3, MaskRegister.K4};
 
@@ -63,6 +72,7 @@ final class AssembledFloatTile {
   private final int tokens;
   private final Zmm[] weights = {new Zmm(16), new Zmm(17)};
   private final Zmm[] activations = {new Zmm(18), new Zmm(19)};
+  private final Zmm[] scales = {new Zmm(20), new Zmm(21)};
 
   private AssembledFloatTile(int tokens) {
     this.tokens = tokens;
@@ -81,11 +91,13 @@ final class AssembledFloatTile {
 
   private Assembler assemble() {
     a.add(RSI, Address.of(RDI, Y_OFFSET));
+    a.mov(R8, Address.of(RDI, SCALES));
     for (int panel = 0; panel < PANELS; panel++) {
       a.mov(RAX, Address.of(RDI, ROW_MASKS + Long.BYTES * panel));
       a.kmovw(ROWS[panel], RAX);
       a.mov(RAX, Address.of(RDI, ADDED_MASKS + Long.BYTES * panel));
       a.kmovw(ADDED[panel], RAX);
+      a.vmovups(scales[panel], Address.of(R8, panel * COLUMN_BYTES));
     }
     a.mov(RCX, Address.of(RDI, Y_STRIDE));
     a.mov(R8, Address.of(RDI, X));
@@ -125,13 +137,14 @@ final class AssembledFloatTile {
     return a;
   }
 
-  /** Adds the sums to the array, and goes on to the next tokens. */
+  /** Adds the sums to the array, scaled, and goes on to the next tokens. */
   private void addSums() {
     for (int token = 0; token < tokens; token++) {
       for (int panel = 0; panel < PANELS; panel++) {
         Address y = Address.of(RSI, panel * COLUMN_BYTES);
         a.vmovups(weights[panel], ADDED[panel], y);
         a.vaddps(weights[panel], weights[panel], sum(token, panel));
+        a.vmulps(weights[panel], weights[panel], scales[panel]);
         a.vmovups(y, ROWS[panel], weights[panel]);
       }
       a.add(RSI, RCX);

@@ -1,17 +1,14 @@
 package bora.runtime.kernel;
 
-import bora.formats.encoding.BFloat16;
 import bora.formats.encoding.EncodedTensor;
 import bora.formats.encoding.Encoding;
-import bora.formats.encoding.LittleEndian;
 import bora.formats.encoding.ScalarGrid;
-import bora.formats.model.TensorShape;
+import bora.formats.encoding.TrellisPanel;
 import bora.runtime.machine.MachineCode;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
-import java.util.SplittableRandom;
 
 /**
  * A matrix by some tokens in machine code, exactly decoded and with exact activations: the order of
@@ -20,7 +17,7 @@ import java.util.SplittableRandom;
  */
 final class AssembledFloatTokens {
   private static final int PANEL_ROWS = ScalarGrid.LANES;
-  private static final int TILE_PANELS = AssembledFloatTile.PANELS;
+  private static final int TILE_ROWS = AssembledFloatTile.PANELS * PANEL_ROWS;
   private static final int TILE_COLUMNS = AssembledFloatTile.MAX_COLUMNS;
   private static final int MAX_TOKENS = AssembledFloatTile.MAX_TOKENS;
   private static final long TOKEN_BYTES = AssembledFloatTile.TOKEN_BYTES;
@@ -35,8 +32,14 @@ final class AssembledFloatTokens {
   /** For one token at once, two, and so on. */
   private static final MachineCode[] TILES = new MachineCode[MAX_TOKENS];
 
+  private static final MemorySegment ONES =
+      Arena.global().allocate(AssembledFloatTile.SCALES_BYTES, AssembledFloatTile.COLUMN_BYTES);
+
   static {
     Arrays.setAll(TILES, i -> AssembledFloatTile.of(i + 1));
+    for (long i = 0; i < ONES.byteSize(); i += Float.BYTES) {
+      ONES.set(ValueLayout.JAVA_FLOAT, i, 1);
+    }
   }
 
   private final Encoding encoding;
@@ -44,11 +47,14 @@ final class AssembledFloatTokens {
 
   private AssembledFloatTokens(Encoding encoding) {
     this.encoding = encoding;
-    decoding = AssembledDecoding.of(encoding);
+    decoding =
+        encoding.isTrellis()
+            ? AssembledTrellisUnpacking.toFloats(encoding)
+            : AssembledDecoding.of(encoding);
   }
 
   /**
-   * For an encoding, none of the trellis codes; the same at every call.
+   * For an encoding; the same at every call.
    *
    * @throws IllegalStateException when the code does not compute what it should
    */
@@ -60,7 +66,7 @@ final class AssembledFloatTokens {
   private static synchronized AssembledFloatTokens make(Encoding encoding) {
     if (OF_ENCODING[encoding.ordinal()] == null) {
       AssembledFloatTokens tokens = new AssembledFloatTokens(encoding);
-      tokens.test();
+      AssembledFloatSelfTest.run(encoding, tokens);
       OF_ENCODING[encoding.ordinal()] = tokens;
     }
     return OF_ENCODING[encoding.ordinal()];
@@ -85,9 +91,10 @@ final class AssembledFloatTokens {
       long packed =
           pack(x, xOffset + start * xStride, xStride, count, matrix.shape().columns(), scratch);
       long y0 = (yOffset + (long) start * yStride) * Float.BYTES;
-      for (int panel = panelStart; panel < panelEnd; panel += TILE_PANELS) {
-        int panels = Math.min(TILE_PANELS, panelEnd - panel);
-        multiplyPanels(matrix, panel, panels, packed, count, array, y0, yStride, scratch);
+      int panelsAtOnce = Math.max(1, TILE_ROWS / encoding.rowsPerPanel());
+      for (int panel = panelStart; panel < panelEnd; panel += panelsAtOnce) {
+        int end = Math.min(panelEnd, panel + panelsAtOnce);
+        multiplyPanels(matrix, panel, end, packed, count, array, y0, yStride, scratch);
       }
     }
   }
@@ -112,7 +119,7 @@ final class AssembledFloatTokens {
   private void multiplyPanels(
       EncodedTensor matrix,
       int panel,
-      int panels,
+      int panelEnd,
       long packed,
       int tokens,
       MemorySegment array,
@@ -120,32 +127,41 @@ final class AssembledFloatTokens {
       int yStride,
       AssembledScratch scratch) {
     int columns = matrix.shape().columns();
-    long floats = scratch.floatTile.address();
+    int rowStart = panel * encoding.rowsPerPanel();
+    int rowEnd = Math.min(matrix.shape().rows(), panelEnd * encoding.rowsPerPanel());
     long yStrideBytes = (long) yStride * Float.BYTES;
-    long yStart = y0 + (long) panel * PANEL_ROWS * Float.BYTES;
     int whole = tokens - tokens % MAX_TOKENS;
     for (int column = 0; column < columns; column += TILE_COLUMNS) {
       int count = Math.min(TILE_COLUMNS, columns - column);
-      for (int i = 0; i < TILE_PANELS; i++) {
-        // A panel that is not there is the first once more, and nothing of it is kept.
-        long to = floats + (long) i * AssembledFloatTile.PANEL_TILE_BYTES;
-        decode(matrix, panel + Math.min(i, panels - 1), column, count, to, scratch);
+      boolean scaled = encoding.isTrellis() && column + count == columns;
+      long x = packed + (long) column / TILE_COLUMNS * tokens * TOKEN_BYTES;
+      long xRest = x + whole * TOKEN_BYTES;
+      decode(matrix, panel, panelEnd, column, count, scratch);
+      for (int row = rowStart, tile = 0; row < rowEnd; row += TILE_ROWS, tile++) {
+        setTile(tile, rowEnd - row, column == 0, count, scaled, scratch);
+        scratch.setParameter(AssembledFloatTile.Y_STRIDE, yStrideBytes);
+        long y = y0 + (long) row * Float.BYTES;
+        addTile(x, whole, MAX_TOKENS, array, y, scratch);
+        addTile(xRest, tokens - whole, tokens - whole, array, y + whole * yStrideBytes, scratch);
       }
-      scratch.setParameter(AssembledFloatTile.TILE, floats);
-      scratch.setParameter(AssembledFloatTile.COLUMNS, count);
-      scratch.setParameter(AssembledFloatTile.Y_STRIDE, yStrideBytes);
-      for (int i = 0; i < TILE_PANELS; i++) {
-        int row = (panel + i) * PANEL_ROWS;
-        int rows = i < panels ? Math.min(PANEL_ROWS, matrix.shape().rows() - row) : 0;
-        int mask = (1 << rows) - 1;
-        int place = Long.BYTES * i;
-        scratch.setParameter(AssembledFloatTile.ROW_MASKS + place, mask);
-        scratch.setParameter(AssembledFloatTile.ADDED_MASKS + place, column == 0 ? 0 : mask);
-      }
-      long x0 = packed + (long) column / TILE_COLUMNS * tokens * TOKEN_BYTES;
-      addTile(x0, whole, MAX_TOKENS, array, yStart, scratch);
-      long xRest = x0 + whole * TOKEN_BYTES;
-      addTile(xRest, tokens - whole, tokens - whole, array, yStart + whole * yStrideBytes, scratch);
+    }
+  }
+
+  private static void setTile(
+      int tile, int rows, boolean first, int columns, boolean scaled, AssembledScratch scratch) {
+    MemorySegment scales = scaled ? scratch.floatScales : ONES;
+    scratch.setParameter(
+        AssembledFloatTile.TILE,
+        scratch.floatTiles.address() + (long) tile * AssembledFloatTile.TILE_BYTES);
+    scratch.setParameter(
+        AssembledFloatTile.SCALES,
+        scales.address() + (scaled ? (long) tile * AssembledFloatTile.SCALES_BYTES : 0));
+    scratch.setParameter(AssembledFloatTile.COLUMNS, columns);
+    for (int i = 0; i < AssembledFloatTile.PANELS; i++) {
+      int mask = AssembledTokens.rowMask(rows - i * PANEL_ROWS);
+      int place = Long.BYTES * i;
+      scratch.setParameter(AssembledFloatTile.ROW_MASKS + place, mask);
+      scratch.setParameter(AssembledFloatTile.ADDED_MASKS + place, first ? 0 : mask);
     }
   }
 
@@ -159,12 +175,45 @@ final class AssembledFloatTokens {
     }
   }
 
+  /** Decodes columns of a tile's panels, or of a trellis panel, which is two tiles. */
   private void decode(
       EncodedTensor matrix,
       int panel,
+      int panelEnd,
       int column,
       int columnCount,
-      long tile,
+      AssembledScratch scratch) {
+    if (encoding.isTrellis()) {
+      decodeTrellis(matrix, panel, column, columnCount, scratch);
+      return;
+    }
+    for (int i = 0; i < AssembledFloatTile.PANELS; i++) {
+      // A panel that is not there is the first once more, and nothing of it is kept.
+      int existing = panel + i < panelEnd ? panel + i : panel;
+      decodePanel(matrix, existing, i, column, columnCount, scratch);
+    }
+  }
+
+  private void decodeTrellis(
+      EncodedTensor matrix, int panel, int column, int columnCount, AssembledScratch scratch) {
+    long address = matrix.bytes().address() + panel * encoding.panelBytes(matrix.shape().columns());
+    scratch.setParameter(AssembledTrellisUnpacking.PANEL, address);
+    scratch.setParameter(
+        AssembledTrellisUnpacking.CODES,
+        address + TrellisPanel.columnOffsetBytes(encoding, column));
+    scratch.setParameter(
+        AssembledTrellisUnpacking.GROUPS, Math.ceilDiv(columnCount, TrellisLevels.COLUMNS));
+    scratch.setParameter(AssembledTrellisUnpacking.TILE, scratch.floatTiles.address());
+    scratch.setParameter(AssembledTrellisUnpacking.SCALES, scratch.floatScales.address());
+    decoding.run(scratch.parameters, scratch.floatTiles);
+  }
+
+  private void decodePanel(
+      EncodedTensor matrix,
+      int panel,
+      int slot,
+      int column,
+      int columnCount,
       AssembledScratch scratch) {
     int columns = matrix.shape().columns();
     int block = column / encoding.columnsPerBlock();
@@ -175,65 +224,9 @@ final class AssembledFloatTokens {
     scratch.setParameter(AssembledDecoding.SCALES, address + (long) block * Long.BYTES);
     scratch.setParameter(AssembledDecoding.CODES, codes);
     scratch.setParameter(AssembledDecoding.BLOCKS, encoding.blockCount(columnCount));
-    scratch.setParameter(AssembledDecoding.TILE, tile);
-    decoding.run(scratch.parameters, scratch.floatTile);
-  }
-
-  /** Three panels, of which the last is not whole, two tiles of columns, and 8 + 1 tokens. */
-  private void test() {
-    TensorShape shape = TensorShape.matrix(3 * PANEL_ROWS - 5, TILE_COLUMNS + 69);
-    int tokens = MAX_TOKENS + 1;
-    SplittableRandom random = new SplittableRandom(1);
-    float[] x = new float[tokens * shape.columns()];
-    for (int i = 0; i < x.length; i++) {
-      x[i] = (float) random.nextDouble() - 0.5f;
-    }
-    try (Arena arena = Arena.ofConfined()) {
-      EncodedTensor matrix = random(arena, shape, random);
-      float[] y = new float[tokens * shape.rows()];
-      multiply(matrix, x, 0, shape.columns(), tokens, y, 0, shape.rows(), 0, 3);
-      for (int row = 0; row < shape.rows(); row += 7) {
-        MemorySegment panel = matrix.panel(row / PANEL_ROWS);
-        float[] weights = new float[shape.columns()];
-        for (int c = 0; c < weights.length; c++) {
-          weights[c] = encoding.decoder().valueAt(panel, weights.length, row % PANEL_ROWS, c);
-        }
-        for (int t = 0; t < tokens; t++) {
-          AssembledSelfTest.check(
-              encoding, product(weights, x, t * weights.length), y[t * shape.rows() + row]);
-        }
-      }
-    }
-  }
-
-  private static float product(float[] weights, float[] x, int xOffset) {
-    float total = 0;
-    for (int start = 0; start < weights.length; start += TILE_COLUMNS) {
-      float sum = 0;
-      for (int c = start; c < Math.min(weights.length, start + TILE_COLUMNS); c++) {
-        sum = Math.fma(weights[c], x[xOffset + c], sum);
-      }
-      total += sum;
-    }
-    return total;
-  }
-
-  private EncodedTensor random(Arena arena, TensorShape shape, SplittableRandom random) {
-    MemorySegment bytes = arena.allocate(encoding.encodedBytes(shape), Encoding.ALIGNMENT_BYTES);
-    EncodedTensor matrix = new EncodedTensor(encoding, shape, bytes);
-    for (long offset = 0; offset < bytes.byteSize(); offset += Integer.BYTES) {
-      int pair =
-          BFloat16.fromFloat((float) random.nextDouble()) << 16
-              | (BFloat16.fromFloat((float) random.nextDouble()) & 0xFFFF);
-      bytes.set(LittleEndian.INT, offset, encoding.isScalar() ? random.nextInt() : pair);
-    }
-    if (encoding.isScalar()) {
-      for (int row = 0; row < shape.rows(); row++) {
-        short scale = BFloat16.fromFloat((float) (0.01 + random.nextDouble()));
-        long offset = ScalarGrid.rowScaleOffsetBytes(row % PANEL_ROWS);
-        matrix.panel(row / PANEL_ROWS).set(LittleEndian.SHORT, offset, scale);
-      }
-    }
-    return matrix;
+    scratch.setParameter(
+        AssembledDecoding.TILE,
+        scratch.floatTiles.address() + (long) slot * AssembledFloatTile.PANEL_TILE_BYTES);
+    decoding.run(scratch.parameters, scratch.floatTiles);
   }
 }

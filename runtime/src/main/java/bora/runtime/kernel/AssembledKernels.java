@@ -8,8 +8,7 @@ import java.lang.ref.Reference;
 
 /**
  * Kernels in machine code, which need no compiling and use instructions that the compiler has no
- * way to: all but products of trellis codes and several tokens whose activations are exact, which
- * are left to other kernels.
+ * way to.
  *
  * <p>Most give the bits of {@link VectorKernels}. Products with quantized encodings, of one token
  * and of several whose activations are rounded, are what {@link DigitProducts} defines, bit for
@@ -18,35 +17,35 @@ import java.lang.ref.Reference;
  * digit {@link VectorKernels} give the same bits.
  */
 public final class AssembledKernels implements Kernels {
-  private final Kernels others;
+  private static final AssembledKernels INSTANCE = new AssembledKernels(false);
+  private static final AssembledKernels ROUNDING = new AssembledKernels(true);
+
   private final boolean roundsActivations;
 
-  private AssembledKernels(Kernels others, boolean roundsActivations) {
-    this.others = others;
+  private AssembledKernels(boolean roundsActivations) {
     this.roundsActivations = roundsActivations;
   }
 
   /**
-   * @param others for what is not in machine code
    * @throws UnsupportedOperationException when no machine code runs in this process
    */
-  static AssembledKernels with(Kernels others) {
+  static AssembledKernels instance() {
     MachineCode.unsupportedReason()
         .ifPresent(
             reason -> {
               throw new UnsupportedOperationException("no machine code: " + reason);
             });
-    return new AssembledKernels(others, false);
+    return INSTANCE;
   }
 
   @Override
   public String description() {
-    return "machine code, " + others.description();
+    return "machine code";
   }
 
   @Override
   public Kernels roundingActivations() {
-    return new AssembledKernels(others.roundingActivations(), true);
+    return ROUNDING;
   }
 
   @Override
@@ -63,11 +62,6 @@ public final class AssembledKernels implements Kernels {
       int panelEnd) {
     Encoding encoding = matrix.encoding();
     boolean byDigits = encoding.isQuantized() && (tokens == 1 || roundsActivations);
-    if (encoding.isTrellis() && !byDigits) {
-      others.multiply(
-          matrix, x, xOffset, xStride, tokens, y, yOffset, yStride, panelStart, panelEnd);
-      return;
-    }
     MultiplyBounds.check(
         matrix, x, xOffset, xStride, tokens, y, yOffset, yStride, panelStart, panelEnd);
     try {

@@ -26,10 +26,13 @@ final class AssembledScratch {
   /** Their steps. */
   final MemorySegment steps = arena.allocate(2L * AssembledTile.STEPS_BYTES, ALIGNMENT_BYTES);
 
-  /** Decoded weights of two panels. */
-  final MemorySegment floatTile =
-      arena.allocate(
-          (long) AssembledFloatTile.PANELS * AssembledFloatTile.PANEL_TILE_BYTES, ALIGNMENT_BYTES);
+  /** Decoded weights of a tile, and of a second one behind it. */
+  final MemorySegment floatTiles =
+      arena.allocate(2L * AssembledFloatTile.TILE_BYTES, ALIGNMENT_BYTES);
+
+  /** Their scales. */
+  final MemorySegment floatScales =
+      arena.allocate(2L * AssembledFloatTile.SCALES_BYTES, ALIGNMENT_BYTES);
 
   /** Products of several tokens. */
   final AssembledTokens tokens = new AssembledTokens(this);
@@ -51,9 +54,14 @@ final class AssembledScratch {
     parameterValues[offset / Long.BYTES] = value;
   }
 
+  /** A parameter, or what a function left in place of it. */
+  long parameter(int offset) {
+    return parameterValues[offset / Long.BYTES];
+  }
+
   /** A float that a function left in place of a parameter. */
   float result(int offset) {
-    return Float.intBitsToFloat((int) parameterValues[offset / Long.BYTES]);
+    return Float.intBitsToFloat((int) parameter(offset));
   }
 
   /** An array as machine code takes it. */

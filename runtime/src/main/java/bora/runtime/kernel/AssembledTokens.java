@@ -160,7 +160,7 @@ final class AssembledTokens {
     scratch.setParameter(
         AssembledTrellisUnpacking.GROUPS, Math.ceilDiv(end - start, TrellisLevels.COLUMNS));
     scratch.setParameter(AssembledTrellisUnpacking.TILE, scratch.tiles.address());
-    scratch.setParameter(AssembledTrellisUnpacking.STEPS, scratch.steps.address());
+    scratch.setParameter(AssembledTrellisUnpacking.SCALES, scratch.steps.address());
     code.unpacking().run(scratch.parameters, scratch.tiles);
   }
 }

@@ -7,7 +7,7 @@ import bora.runtime.machine.MachineCode;
  * The arithmetic of a forward pass. Activations are float32; those of products may be {@linkplain
  * #roundingActivations rounded}. {@link ScalarKernels} is the definition; {@link VectorKernels}
  * computes the same sums in another order and is proven equal to it within the bounds that its
- * methods state; {@link AssembledKernels} computes some of them in machine code.
+ * methods state; {@link AssembledKernels} computes them in machine code.
  *
  * <p>Kernels have no state of their own but scratch memory of each calling thread, start no threads
  * and, once warm, allocate nothing but what machine code is given arrays in, some dozen bytes each.
@@ -22,7 +22,7 @@ public sealed interface Kernels permits ScalarKernels, VectorKernels, AssembledK
    */
   int KEYS_PER_BLOCK = 32;
 
-  /** What computes, for reports: {@code "scalar"} or for example {@code "vector 512 bits"}. */
+  /** What computes, for reports: {@code "scalar"}, or for example {@code "vector 512 bits"}. */
   String description();
 
   /**
@@ -222,13 +222,11 @@ public sealed interface Kernels permits ScalarKernels, VectorKernels, AssembledK
   }
 
   /**
-   * Machine code where it runs, and {@linkplain #portable portable} kernels for the rest.
+   * Machine code where it runs, else {@linkplain #portable portable} kernels.
    *
-   * @throws UnsupportedOperationException as {@link #portable}
+   * @throws UnsupportedOperationException as {@link #portable}, where that is what computes
    */
   static Kernels fastest() {
-    return MachineCode.unsupportedReason().isEmpty()
-        ? AssembledKernels.with(portable())
-        : portable();
+    return MachineCode.unsupportedReason().isEmpty() ? AssembledKernels.instance() : portable();
   }
 }

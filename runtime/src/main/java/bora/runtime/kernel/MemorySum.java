@@ -1,18 +1,25 @@
 package bora.runtime.kernel;
 
+import bora.runtime.machine.MachineCode;
 import java.lang.foreign.MemorySegment;
 import jdk.incubator.vector.LongVector;
 import jdk.incubator.vector.VectorOperators;
 
 /** Reads memory as fast as vectors can: what the rate of a decode kernel is held against. */
 public final class MemorySum {
+  private static final boolean ASSEMBLED = MachineCode.unsupportedReason().isEmpty();
+
   private MemorySum() {}
 
   /**
-   * The sum of the native memory's 64-bit words, but for up to four vectors' bytes at its end.
-   * Adding keeps the reads from being left out.
+   * A number that depends on all of the native memory, but for up to four vectors' bytes at its
+   * end: so that no read can be left out.
    */
   public static long of(MemorySegment bytes) {
+    return ASSEMBLED ? AssembledSum.of(bytes) : byVectors(bytes);
+  }
+
+  private static long byVectors(MemorySegment bytes) {
     LongVector sum0 = LongVector.zero(LongVector.SPECIES_PREFERRED);
     LongVector sum1 = sum0;
     LongVector sum2 = sum0;
