@@ -34,6 +34,21 @@ TOOLCHAINS
   fail "found no Java 25 with bin/$program; install a JDK 25 (https://adoptium.net has them) or set BORA_JAVA_HOME to it"
 }
 
+# Whether bora's kernels will run in machine code, which asks for no compiler. Those of vectors are no use without the second one.
+runs_machine_code() {
+  case "$BORA_JAVA_OPTS $JDK_JAVA_OPTIONS $JAVA_TOOL_OPTIONS" in
+    *-Dbora.machineCode=*) return 1 ;;
+  esac
+  # Of x86-64 under Linux, where alone there are such flags; they are those of the class Processor.
+  flags=$(grep -m 1 '^flags' /proc/cpuinfo 2>/dev/null) || return 1
+  for flag in avx512f avx512bw avx512dq avx512vl avx512vbmi avx512_vbmi2 avx512_vnni; do
+    case "$flags " in
+      *" $flag "*) ;;
+      *) return 1 ;;
+    esac
+  done
+}
+
 # start LIBRARIES ARGUMENT...: becomes bora; beside the directory LIBRARIES lies LIBRARIES-release.
 start() {
   libraries=$1
@@ -51,13 +66,14 @@ start() {
       modules=--add-modules=org.bouncycastle.pkix,org.bouncycastle.provider,com.github.luben.zstd_jni,cyclonedx.core.java,com.fasterxml.jackson.dataformat.xml,com.networknt.schema,org.apache.commons.codec,org.apache.commons.collections4,org.apache.commons.io,java.net.http
       native=,com.github.luben.zstd_jni
       ;;
-    generate | chat)
-      # What a person waits for is short: a loop is compiled once, as a whole, and not from its middle before.
-      compiling=-XX:-UseOnStackReplacement
-      ;;
-  esac
-  case ${1-} in
     generate | chat | bench)
+      if runs_machine_code; then
+        # What is left to be compiled is needed at once, and by all processors: the quick compiler has it ready before the other has begun.
+        compiling='-XX:TieredStopAtLevel=1 -Dbora.machineCode=required'
+      else
+        # What a person waits for is short: a loop is compiled once, as a whole, and not from its middle before.
+        compiling=-XX:-UseOnStackReplacement
+      fi
       # All that is thrown away is a row of logits a token: room for more of them would only stay resident.
       heap=-XX:MaxNewSize=96m
       ;;
@@ -65,7 +81,7 @@ start() {
 
   # The virtual machine would write its own warnings to standard output, where only results belong.
   # Vector code is hundreds of times slower before it is compiled, so that is asked for ten times sooner.
-  # shellcheck disable=SC2086 # BORA_JAVA_OPTS is a list of options, $modules, $compiling and $heap one or none
+  # shellcheck disable=SC2086 # BORA_JAVA_OPTS is a list of options, $modules, $compiling and $heap are options, or none
   exec "$java/bin/java" -XX:+UseParallelGC -Xlog:disable -Xlog:all=warning:stderr -XX:+DisplayVMOutputToStderr \
     -XX:CompileCommand=quiet '-XX:CompileCommand=CompileThresholdScaling,bora.runtime.*::*,0.1' $compiling $heap \
     --enable-native-access=bora.formats,bora.runtime,ai.djl.tokenizers,org.jline.nativ$native \

@@ -48,11 +48,12 @@ public final class Model implements AutoCloseable {
    * The kernels that the options ask for.
    *
    * @throws UnsupportedOperationException when these are vector kernels and cannot run here
+   * @throws NoMachineCodeException when there is no choice but machine code, which cannot run here
    */
   static Kernels kernels(RuntimeOptions options) {
     Kernels kernels =
         switch (options.kernels()) {
-          case AUTO -> Kernels.fastest();
+          case AUTO -> fastest();
           case PORTABLE -> Kernels.portable();
           case SCALAR -> Kernels.scalar();
           case VECTOR -> Kernels.vector();
@@ -63,11 +64,24 @@ public final class Model implements AutoCloseable {
     };
   }
 
+  private static Kernels fastest() {
+    if (MachineCode.isRequired()) {
+      MachineCode.unsupportedReason()
+          .ifPresent(
+              reason -> {
+                throw new NoMachineCodeException(reason);
+              });
+    }
+    return Kernels.fastest();
+  }
+
   /**
    * Opens a model over a pack.
    *
    * @param pack stays the caller's, who closes it after the model
    * @throws UnsupportedOperationException when vector kernels are asked for and cannot run here
+   * @throws NoMachineCodeException when this virtual machine was started for machine code, and it
+   *     cannot run here
    */
   public static Model open(PackReader pack, RuntimeOptions options) {
     List<MemorySegment> mapped = new ArrayList<>();

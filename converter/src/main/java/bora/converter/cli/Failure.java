@@ -1,6 +1,7 @@
 package bora.converter.cli;
 
 import bora.formats.MappedFile;
+import bora.runtime.NoMachineCodeException;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.io.UncheckedIOException;
@@ -25,6 +26,7 @@ final class Failure implements CommandLine.IExecutionExceptionHandler {
           err.println("bora: " + printable(message(unchecked.getCause())));
       case InternalError fault when MappedFile.isFault(fault) ->
           err.println("bora: " + printable(MappedFile.explain(fault)));
+      case NoMachineCodeException missing -> err.println("bora: " + missing.getMessage());
       case OutOfMemoryError memory ->
           err.println(
               "bora: too little memory: "

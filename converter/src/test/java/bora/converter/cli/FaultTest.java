@@ -219,6 +219,20 @@ class FaultTest {
     assertTrue(child.printed().contains("standard output: cannot be written"), child.printed());
   }
 
+  /** As the launcher starts it where the processor has what machine code needs. */
+  @Test
+  void aMachineThatForbidsTheMachineCodeItWasStartedForIsToldWhatToDo()
+      throws IOException, InterruptedException {
+    String options =
+        "export JDK_JAVA_OPTIONS='-Dbora.machineCode=required -Dos.arch=another'; ulimit -t 60";
+    ChildProcess child =
+        ChildProcess.startLimited(printed, options, "generate", expected, "--tokens", "1");
+    assertEquals(3, child.exitCode(), child.printed());
+    assertTrue(
+        child.printed().contains("another; -Dbora.machineCode=off in BORA_JAVA_OPTS computes"),
+        child.printed());
+  }
+
   @Test
   void aPackCutShortWhileItComputesIsNamed() throws IOException, InterruptedException {
     Path pack = Files.copy(expected, directory.resolve("pack.bora"));

@@ -16,8 +16,13 @@ import java.util.Optional;
  * end within a millisecond.
  */
 public final class MachineCode {
-  /** {@code off} leaves it unused. */
+  /**
+   * {@code off} leaves it unused; {@code required} says that this virtual machine was started for
+   * it and compiles other kernels badly.
+   */
   public static final String PROPERTY = "bora.machineCode";
+
+  private static final String REQUIRED = "required";
 
   private static final long RESERVED_BYTES = 2 << 20;
 
@@ -49,6 +54,11 @@ public final class MachineCode {
       case Support.Refused refused -> Optional.of(refused.reason);
       case Support.Available _ -> Optional.empty();
     };
+  }
+
+  /** Whether there is to be no computing without; see {@link #PROPERTY}. */
+  public static boolean isRequired() {
+    return REQUIRED.equals(System.getProperty(PROPERTY));
   }
 
   /**
@@ -92,12 +102,12 @@ public final class MachineCode {
   private static Support probe() {
     String setting = System.getProperty(PROPERTY, "on");
     switch (setting) {
-      case "on" -> {}
+      case "on", REQUIRED -> {}
       case "off" -> {
         return new Support.Refused("switched off by " + PROPERTY + "=off");
       }
       default -> {
-        return new Support.Refused(PROPERTY + ": expected on or off, found " + setting);
+        return new Support.Refused(PROPERTY + ": expected on, off or required, found " + setting);
       }
     }
     Optional<String> reason = Processor.unsupportedReason();

@@ -11,8 +11,8 @@ import java.util.stream.Stream;
 
 /** What Linux says that the processor has, and that Linux itself supports. */
 final class Processor {
-  /** Everything that the instructions of {@link Assembler} need. */
-  private static final List<String> REQUIRED =
+  /** Everything that the instructions of {@link Assembler} need; {@code launch.sh} asks too. */
+  static final List<String> REQUIRED =
       List.of(
           "avx512f",
           "avx512bw",
