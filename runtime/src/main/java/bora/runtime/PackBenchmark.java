@@ -10,7 +10,6 @@ import bora.runtime.kernel.WorkerPool;
 import java.lang.foreign.MemorySegment;
 import java.lang.management.ManagementFactory;
 import java.lang.management.MemoryPoolMXBean;
-import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.OptionalLong;
@@ -106,28 +105,34 @@ public final class PackBenchmark {
             freshHeapBytes());
     Session far = model.newSession(farContext, cacheType);
     far.prefill(prompt, ForwardObserver.NONE);
-    double farSeconds = decodeSeconds(far, decoded, farTokens);
+    decode(far, decoded, farTokens);
     model.awaitPopulation();
     OptionalLong residentBytes = HostMemory.residentBytes();
 
     Session prefill = model.newSession(promptTokens, cacheType);
-    double prefillSeconds =
-        medianSeconds(
-            () -> {
-              prefill.reset();
-              prefill.prefill(prompt, ForwardObserver.NONE);
-            });
     Session near = model.newSession(decodedTokens, cacheType);
-    return new Result(
-        decodedTokens / decodeSeconds(near, decoded, 0),
-        decodedTokens / farSeconds,
-        farTokens,
-        weightBytesPerToken(),
-        promptTokens / prefillSeconds,
-        promptTokens,
-        readGigabytesPerSecond(),
-        predicted,
-        residentBytes);
+    List<MemorySegment> tensors = tensors();
+    try (WorkerPool pool = new WorkerPool(threads)) {
+      double[] seconds =
+          medianSeconds(
+              () -> decode(near, decoded, 0),
+              () -> decode(far, decoded, farTokens),
+              () -> {
+                prefill.reset();
+                prefill.prefill(prompt, ForwardObserver.NONE);
+              },
+              () -> readAll(pool, tensors));
+      return new Result(
+          decodedTokens / seconds[0],
+          decodedTokens / seconds[1],
+          farTokens,
+          weightBytesPerToken(),
+          promptTokens / seconds[2],
+          promptTokens,
+          tensors.stream().mapToLong(MemorySegment::byteSize).sum() * 1e-9 / seconds[3],
+          predicted,
+          residentBytes);
+    }
   }
 
   /** The most that the part of the heap may take where objects begin. */
@@ -140,14 +145,11 @@ public final class PackBenchmark {
   }
 
   /** What the cache holds up to the context does not change the time. */
-  private static double decodeSeconds(Session session, int[] tokens, int contextTokens) {
-    return medianSeconds(
-        () -> {
-          session.skipTo(contextTokens);
-          for (int token : tokens) {
-            session.decode(token, ForwardObserver.NONE);
-          }
-        });
+  private static void decode(Session session, int[] tokens, int contextTokens) {
+    session.skipTo(contextTokens);
+    for (int token : tokens) {
+      session.decode(token, ForwardObserver.NONE);
+    }
   }
 
   private int[] randomTokens(int count) {
@@ -172,17 +174,8 @@ public final class PackBenchmark {
     return bytes + expertBytes / config.expertCount() * config.expertsPerToken();
   }
 
-  private double readGigabytesPerSecond() {
-    List<MemorySegment> tensors = new ArrayList<>();
-    long bytes = 0;
-    for (TensorKey key : model.config().tensors().keySet()) {
-      MemorySegment tensor = pack.tensor(key).bytes();
-      tensors.add(tensor);
-      bytes += tensor.byteSize();
-    }
-    try (WorkerPool pool = new WorkerPool(threads)) {
-      return bytes * 1e-9 / medianSeconds(() -> readAll(pool, tensors));
-    }
+  private List<MemorySegment> tensors() {
+    return model.config().tensors().keySet().stream().map(key -> pack.tensor(key).bytes()).toList();
   }
 
   private void readAll(WorkerPool pool, List<MemorySegment> tensors) {
@@ -198,18 +191,27 @@ public final class PackBenchmark {
         });
   }
 
-  private static double medianSeconds(Runnable work) {
-    long start = System.nanoTime();
-    do {
-      work.run();
-    } while (System.nanoTime() - start < WARM_UP_NANOS);
-    double[] seconds = new double[RUNS];
-    for (int run = 0; run < RUNS; run++) {
-      long begin = System.nanoTime();
-      work.run();
-      seconds[run] = (System.nanoTime() - begin) * 1e-9;
+  /**
+   * Of each work by itself. They take turns, so that a memory that delivers less for a while slows
+   * all of them and not the ratios.
+   */
+  private static double[] medianSeconds(Runnable... works) {
+    for (Runnable work : works) {
+      long start = System.nanoTime();
+      do {
+        work.run();
+      } while (System.nanoTime() - start < WARM_UP_NANOS);
     }
-    Arrays.sort(seconds);
-    return seconds[RUNS / 2];
+    double[][] seconds = new double[works.length][RUNS];
+    for (int run = 0; run < RUNS; run++) {
+      for (int i = 0; i < works.length; i++) {
+        long begin = System.nanoTime();
+        works[i].run();
+        seconds[i][run] = (System.nanoTime() - begin) * 1e-9;
+      }
+    }
+    return Arrays.stream(seconds)
+        .mapToDouble(runs -> Arrays.stream(runs).sorted().toArray()[RUNS / 2])
+        .toArray();
   }
 }
