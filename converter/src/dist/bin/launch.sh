@@ -49,10 +49,28 @@ runs_machine_code() {
   done
 }
 
+# What a recording of Java's is good for. Java itself notices other jars, but not that they were moved.
+recorded_for() {
+  echo "$java $libraries"
+  cat "$java/release"
+}
+
+# record JAVA...: runs Java, which writes a recording when it ends. It is kept as a whole or not at all; what it is good for is said last.
+record() {
+  [ -w "$(dirname "$recording")" ] || fail "cannot write $recording; rehearse as somebody who can"
+  trap 'rm -f "$recording.$$" "$recording.for.$$"' EXIT
+  # Java tells of its recording at length; of a failure bora's own sentence matters.
+  said=$("$@" 2>&1) || { code=$?; printf '%s\n' "$said" | sed -n '/^bora: /,$p' >&2; exit $code; }
+  rm -f "$recording.for"
+  mv -f "$recording.$$" "$recording" && recorded_for >"$recording.for.$$" && mv -f "$recording.for.$$" "$recording.for" ||
+    fail "Java has not written $recording"
+}
+
 # start LIBRARIES ARGUMENT...: becomes bora; beside the directory LIBRARIES lies LIBRARIES-release.
 start() {
   libraries=$1
   shift
+  recording=$libraries.aot
 
   # Only here is it known whether a person watches: bars are drawn on a terminal alone.
   terminal=false
@@ -79,12 +97,22 @@ start() {
       ;;
   esac
 
-  # The virtual machine would write its own warnings to standard output, where only results belong.
+  command=${1-} file=${2-}
+  # shellcheck disable=SC2086 # $modules is a list of options
+  set -- --module-path "$libraries$more" $modules --module bora.converter/bora.converter.cli.Main "$@"
+  run=exec
+  if [ "$command" = rehearse ] && [ -f "$file" ]; then
+    run=record
+    set -- "-XX:AOTCacheOutput=$recording.$$" "$@"
+  elif [ -z "$more" ] && [ -f "$recording.for" ] && [ "$(recorded_for)" = "$(cat "$recording.for")" ]; then
+    set -- "-XX:AOTCache=$recording" "$@"
+  fi
+
+  # The virtual machine would write its own warnings to standard output, where only results belong; why it does without a recording is no warning.
   # Vector code is hundreds of times slower before it is compiled, so that is asked for ten times sooner.
-  # shellcheck disable=SC2086 # BORA_JAVA_OPTS is a list of options, $modules, $compiling and $heap are options, or none
-  exec "$java/bin/java" -XX:+UseParallelGC -Xlog:disable -Xlog:all=warning:stderr -XX:+DisplayVMOutputToStderr \
+  # shellcheck disable=SC2086 # BORA_JAVA_OPTS is a list of options, $compiling and $heap are options, or none
+  $run "$java/bin/java" -XX:+UseParallelGC -Xlog:disable -Xlog:all=warning:stderr -Xlog:aot*=off:stderr -XX:+DisplayVMOutputToStderr \
     -XX:CompileCommand=quiet '-XX:CompileCommand=CompileThresholdScaling,bora.runtime.*::*,0.1' $compiling $heap \
     --enable-native-access=bora.formats,bora.runtime,ai.djl.tokenizers,org.jline.nativ$native \
-    -Dbora.terminal=$terminal $BORA_JAVA_OPTS \
-    --module-path "$libraries$more" $modules --module bora.converter/bora.converter.cli.Main "$@"
+    -Dbora.terminal=$terminal $BORA_JAVA_OPTS "$@"
 }

@@ -62,6 +62,7 @@ public final class Main implements Runnable {
           "verify-signature",
           "push",
           "pull",
+          "rehearse",
           MANUAL);
 
   @CommandLine.Spec private CommandLine.Model.CommandSpec spec;
@@ -138,6 +139,7 @@ public final class Main implements Runnable {
       case "verify-signature" -> VerifySignatureCommand.class;
       case "push" -> PushCommand.class;
       case "pull" -> PullCommand.class;
+      case "rehearse" -> RehearseCommand.class;
       case MANUAL -> ManualCommand.class;
       default -> throw new IllegalArgumentException("no command: " + name);
     };

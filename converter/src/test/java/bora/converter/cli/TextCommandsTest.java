@@ -218,6 +218,14 @@ final class TextCommandsTest {
   }
 
   @Test
+  void aRehearsalTakesAnyPackAndPrintsNoResults() {
+    CommandLineRun run = CommandLineRun.of("rehearse", pack);
+    assertEquals(0, run.exitCode(), run.err());
+    assertEquals("", run.out());
+    assertEquals(3, CommandLineRun.of("rehearse", directory.resolve("absent.bora")).exitCode());
+  }
+
+  @Test
   void aPackWithoutTokenizerStillTakesIds() {
     CommandLineRun converted =
         CommandLineRun.of(
