@@ -45,6 +45,7 @@ public final class Generator {
               + " tokens, found a session of "
               + session.contextTokens());
     }
+    model.awaitWarmUp();
     for (int token : prompt) {
       sampler.observe(token);
     }

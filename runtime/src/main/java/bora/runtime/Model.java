@@ -26,6 +26,9 @@ public final class Model implements AutoCloseable {
   private final WorkerPool pool;
   private final Object turn = new Object();
   private final Optional<PagePopulation> population;
+  private final Function<TensorKey, EncodedTensor> tensors;
+  private final RuntimeOptions options;
+  private volatile Optional<WarmUp> warmUp = Optional.empty();
   private boolean closed;
 
   private Model(
@@ -34,6 +37,8 @@ public final class Model implements AutoCloseable {
       RuntimeOptions options,
       List<MemorySegment> mapped) {
     this.config = config;
+    this.tensors = tensors;
+    this.options = options;
     this.weights = ModelWeights.of(config, tensors);
     this.kernels = kernels(options);
     this.activations = options.activations();
@@ -142,11 +147,32 @@ public final class Model implements AutoCloseable {
     return new Session(this, contextTokens, cacheType, Session.MAX_BATCH);
   }
 
+  /**
+   * Gets the virtual machine ready for {@linkplain Generator generating}, in the background, while
+   * the caller does what else has to be done before: the first tokens then come as fast as all
+   * others. Does nothing for kernels that have to be compiled, which takes seconds.
+   */
+  public void warmUp() {
+    if (options.kernels() == KernelChoice.AUTO && withoutMachineCode.isEmpty()) {
+      synchronized (turn) {
+        if (warmUp.isEmpty()) {
+          warmUp = Optional.of(WarmUp.start(config, tensors, options));
+        }
+      }
+    }
+  }
+
+  /** Waits until the warm-up has ended, if there is one. */
+  void awaitWarmUp() {
+    warmUp.ifPresent(WarmUp::await);
+  }
+
   /** Ends the threads, after the step that one of them may be in. Sessions then refuse to run. */
   @Override
   public void close() {
     synchronized (turn) {
       closed = true;
+      warmUp.ifPresent(WarmUp::close);
       population.ifPresent(PagePopulation::close);
       pool.close();
     }

@@ -72,6 +72,7 @@ final class ChatCommand implements Callable<Integer> {
         Tokenizer tokenizer = Tokenizer.open(TokenizerFiles.of(pack));
         Model model = Build.open(pack, activationOptions.activations);
         ChatInput input = ChatInput.open()) {
+      model.warmUp();
       ChatTemplate template = ChatTemplate.open(TokenizerFiles.of(pack));
       int most = pack.config().maxPositionEmbeddings();
       int tokens = context == null ? Math.min(DEFAULT_CONTEXT, most) : context;

@@ -109,6 +109,7 @@ final class GenerateCommand implements Callable<Integer> {
     Sampling sampling = samplingOptions.sampling(spec);
     try (PackReader pack = PackReader.open(packFile);
         Model model = Build.open(pack, activationOptions.activations)) {
+      model.warmUp();
       if (prompt.tokens != null) {
         requireTokens(pack.config().vocabSize());
         continueTokens(pack, model, sampling);

@@ -22,6 +22,17 @@ public sealed interface BlockDecoder
   float valueAt(MemorySegment panel, int columns, int lane, int column);
 
   /**
+   * Decodes a row of a panel.
+   *
+   * @param values receives {@code columns} values from {@code offset}
+   */
+  default void decodeRow(MemorySegment panel, int columns, int lane, float[] values, int offset) {
+    for (int column = 0; column < columns; column++) {
+      values[offset + column] = valueAt(panel, columns, lane, column);
+    }
+  }
+
+  /**
    * Decodes a range of columns of all lanes of a panel.
    *
    * @param tile receives the value of lane r, column {@code columnStart + c} at {@code c *

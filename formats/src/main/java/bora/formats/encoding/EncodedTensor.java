@@ -43,12 +43,9 @@ public record EncodedTensor(Encoding encoding, TensorShape shape, MemorySegment 
       decodeVector(values, offset);
       return;
     }
-    BlockDecoder decoder = encoding.decoder();
     MemorySegment panel = panel(row / encoding.rowsPerPanel());
     int lane = row % encoding.rowsPerPanel();
-    for (int column = 0; column < shape.columns(); column++) {
-      values[offset + column] = decoder.valueAt(panel, shape.columns(), lane, column);
-    }
+    encoding.decoder().decodeRow(panel, shape.columns(), lane, values, offset);
   }
 
   /**

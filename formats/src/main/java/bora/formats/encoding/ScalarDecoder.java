@@ -12,9 +12,27 @@ record ScalarDecoder(Encoding encoding) implements BlockDecoder {
     int code =
         ScalarCodes.codeAt(
             encoding, panel, offsetBytes, lane, column % ScalarGrid.COLUMNS_PER_BLOCK);
-    float step =
-        ScalarGrid.step(
-            ScalarGrid.rowScale(panel, lane), ScalarGrid.subScaleIndex(panel, lane, blockIndex));
-    return ScalarGrid.value(code, encoding.codeBits(), step);
+    return ScalarGrid.value(code, encoding.codeBits(), step(panel, lane, blockIndex));
+  }
+
+  private static float step(MemorySegment panel, int lane, int blockIndex) {
+    return ScalarGrid.step(
+        ScalarGrid.rowScale(panel, lane), ScalarGrid.subScaleIndex(panel, lane, blockIndex));
+  }
+
+  /** The same; an embedding's row is decoded for every token. */
+  @Override
+  public void decodeRow(MemorySegment panel, int columns, int lane, float[] values, int offset) {
+    int bits = encoding.codeBits();
+    long offsetBytes = encoding.codesOffsetBytes(columns);
+    for (int start = 0; start < columns; start += ScalarGrid.COLUMNS_PER_BLOCK) {
+      float step = step(panel, lane, start / ScalarGrid.COLUMNS_PER_BLOCK);
+      int count = Math.min(ScalarGrid.COLUMNS_PER_BLOCK, columns - start);
+      for (int c = 0; c < count; c++) {
+        int code = ScalarCodes.codeAt(encoding, panel, offsetBytes, lane, c);
+        values[offset + start + c] = ScalarGrid.value(code, bits, step);
+      }
+      offsetBytes += encoding.blockBytes();
+    }
   }
 }

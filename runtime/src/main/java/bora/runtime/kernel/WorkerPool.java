@@ -1,12 +1,14 @@
 package bora.runtime.kernel;
 
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.LockSupport;
 
 /**
  * A fixed number of threads that split loops: the calling thread and {@code threads - 1} daemon
  * threads. A forward pass has hundreds of short parallel loops a token, so the threads spin for a
  * while between loops before they park: a loop costs some hundred nanoseconds, not the microseconds
- * of an executor.
+ * of an executor. A part that its thread has not begun when the caller is done with its own, since
+ * it sleeps or the system gives its processor to others, is done by the caller.
  *
  * <p>One thread at a time may use a pool; it need not always be the same. A task must not start a
  * loop on the pool that runs it.
@@ -76,7 +78,7 @@ public final class WorkerPool implements AutoCloseable {
     startLoop();
     Throwable failure = runRange(0);
     for (Worker worker : workers) {
-      Throwable workerFailure = worker.await(loopNumber);
+      Throwable workerFailure = worker.finish(loopNumber);
       if (failure == null) {
         failure = workerFailure;
       } else if (workerFailure != null && !workerFailure.equals(failure)) {
@@ -151,6 +153,9 @@ public final class WorkerPool implements AutoCloseable {
 
     private volatile boolean parked;
 
+    /** The last loop of which somebody has begun this worker's part. */
+    private final AtomicLong begunLoop = new AtomicLong();
+
     // Read by the caller after it saw finishedLoop.
     private Throwable failure;
 
@@ -168,9 +173,16 @@ public final class WorkerPool implements AutoCloseable {
         if (closed) {
           return;
         }
-        failure = runRange(threadIndex);
-        finishedLoop = loop;
+        if (begins(loop)) {
+          failure = runRange(threadIndex);
+          finishedLoop = loop;
+        }
       }
+    }
+
+    /** Whether the part is the calling thread's to do: of one thread alone. */
+    private boolean begins(long loop) {
+      return begunLoop.compareAndSet(loop - 1, loop);
     }
 
     private void awaitLoop(long loop) {
@@ -188,9 +200,13 @@ public final class WorkerPool implements AutoCloseable {
     }
 
     /**
-     * Waits until this worker has done its part; the caller's turn, so it may yield but not park.
+     * Sees to it that this worker's part is done, and returns what it threw; the caller's turn, so
+     * it may yield but not park.
      */
-    private Throwable await(long loop) {
+    private Throwable finish(long loop) {
+      if (begins(loop)) {
+        return runRange(threadIndex);
+      }
       int spin = 0;
       while (finishedLoop < loop) {
         if (++spin > SPINS_BEFORE_PARK) {

@@ -1,5 +1,6 @@
 package bora.runtime.machine;
 
+import java.lang.foreign.AddressLayout;
 import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.Linker;
 import java.lang.foreign.MemorySegment;
@@ -40,7 +41,14 @@ public final class MachineCode {
    * A constant, so that the compiler calls machine code directly and the segments that it is given
    * need not become objects. Null where no machine code runs.
    */
-  private static final MethodHandle CALL = SUPPORT instanceof Support.Available ? downcall() : null;
+  private static final MethodHandle CALL =
+      SUPPORT instanceof Support.Available
+          ? downcall(ValueLayout.ADDRESS, ValueLayout.ADDRESS)
+          : null;
+
+  /** The same with one array: each takes its time. */
+  private static final MethodHandle CALL_WITH_ONE =
+      SUPPORT instanceof Support.Available ? downcall() : null;
 
   final MemorySegment address;
 
@@ -76,9 +84,15 @@ public final class MachineCode {
     };
   }
 
-  /** Runs it with one array. */
+  /** Runs it with one array; the two others may be anything. */
   public void run(MemorySegment parameters, MemorySegment array) {
-    run(parameters, array, MemorySegment.NULL, MemorySegment.NULL);
+    int status;
+    try {
+      status = (int) CALL_WITH_ONE.invokeExact(address, parameters, array);
+    } catch (Throwable t) {
+      throw new IllegalStateException("machine code throws nothing", t);
+    }
+    check(status);
   }
 
   /**
@@ -94,6 +108,10 @@ public final class MachineCode {
     } catch (Throwable t) {
       throw new IllegalStateException("machine code throws nothing", t);
     }
+    check(status);
+  }
+
+  private static void check(int status) {
     if (status == FaultExit.FAULT) {
       throw new InternalError("a fault occurred in an unsafe memory access operation");
     }
@@ -125,15 +143,10 @@ public final class MachineCode {
   }
 
   @SuppressWarnings("restricted")
-  private static MethodHandle downcall() {
-    return Linker.nativeLinker()
-        .downcallHandle(
-            FunctionDescriptor.of(
-                ValueLayout.JAVA_INT,
-                ValueLayout.ADDRESS,
-                ValueLayout.ADDRESS,
-                ValueLayout.ADDRESS,
-                ValueLayout.ADDRESS),
-            Linker.Option.critical(true));
+  private static MethodHandle downcall(AddressLayout... more) {
+    FunctionDescriptor function =
+        FunctionDescriptor.of(ValueLayout.JAVA_INT, ValueLayout.ADDRESS, ValueLayout.ADDRESS)
+            .appendArgumentLayouts(more);
+    return Linker.nativeLinker().downcallHandle(function, Linker.Option.critical(true));
   }
 }

@@ -56,7 +56,10 @@ final class NativeTokenizer implements AutoCloseable {
   /** The text of tokens; special ones and ids without a token give none. */
   synchronized String decode(int[] tokens) {
     checkOpen();
-    long[] ids = Arrays.stream(tokens).asLongStream().toArray();
+    long[] ids = new long[tokens.length];
+    for (int i = 0; i < ids.length; i++) {
+      ids[i] = tokens[i];
+    }
     return TokenizersLibrary.LIB.decode(handle, ids, true);
   }
 

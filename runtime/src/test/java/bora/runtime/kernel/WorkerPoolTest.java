@@ -7,7 +7,11 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.Set;
+import java.util.concurrent.BrokenBarrierException;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.CyclicBarrier;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicIntegerArray;
 import java.util.concurrent.locks.LockSupport;
@@ -72,8 +76,14 @@ class WorkerPoolTest {
     try (WorkerPool pool = new WorkerPool(2)) {
       for (int loop = 0; loop < 50; loop++) {
         LockSupport.parkNanos(2_000_000);
+        CyclicBarrier meeting = new CyclicBarrier(2);
         AtomicInteger sum = new AtomicInteger();
-        pool.forEachRange(10, (start, end) -> sum.addAndGet(end - start));
+        pool.forEachRange(
+            10,
+            (start, end) -> {
+              meet(meeting);
+              sum.addAndGet(end - start);
+            });
         assertEquals(10, sum.get());
       }
     }
@@ -125,7 +135,13 @@ class WorkerPoolTest {
   void closeEndsTheThreads() {
     Set<Thread> threads = ConcurrentHashMap.newKeySet();
     WorkerPool pool = new WorkerPool(4);
-    pool.forEachRange(4, (start, end) -> threads.add(Thread.currentThread()));
+    CyclicBarrier meeting = new CyclicBarrier(4);
+    pool.forEachRange(
+        4,
+        (start, end) -> {
+          meet(meeting);
+          threads.add(Thread.currentThread());
+        });
     assertEquals(4, threads.size());
     pool.close();
     pool.close();
@@ -134,6 +150,15 @@ class WorkerPoolTest {
       assertFalse(thread.isAlive());
     }
     assertThrows(IllegalStateException.class, () -> pool.forEachRange(4, (start, end) -> {}));
+  }
+
+  /** Ranges that wait for each other are done by a thread each. */
+  private static void meet(CyclicBarrier meeting) {
+    try {
+      meeting.await(10, TimeUnit.SECONDS);
+    } catch (InterruptedException | BrokenBarrierException | TimeoutException e) {
+      throw new IllegalStateException(e);
+    }
   }
 
   @Test
