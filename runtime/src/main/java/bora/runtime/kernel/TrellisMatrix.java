@@ -9,9 +9,9 @@ import bora.formats.encoding.TrellisCode;
 import bora.formats.encoding.TrellisPanel;
 
 /**
- * {@code t1} to {@code t5}: a table has the value of every state, and eight rows' states are taken
- * from one word. Values are decoded without the rows' scales, which the sums are multiplied by in
- * the end.
+ * {@code t1} to {@code t5}: values are decoded without the rows' scales, which the sums are
+ * multiplied by in the end. Where {@link TrellisKernels} do not decode an encoding, a table has the
+ * value of every state, and eight rows' states are taken from one word.
  */
 final class TrellisMatrix {
   private static final int ROWS_PER_WORD = 8;
@@ -59,9 +59,19 @@ final class TrellisMatrix {
       float[] tile,
       int panelFloats) {
     Encoding encoding = matrix.encoding();
+    long address = address(matrix, panel) + TrellisPanel.columnOffsetBytes(encoding, columnStart);
+    if (TrellisKernels.decodes(encoding)) {
+      TrellisKernels.decode(encoding, address, columnCount, tile, panelFloats);
+    } else {
+      decodeByTable(encoding, address, columnCount, tile, panelFloats);
+    }
+  }
+
+  private static void decodeByTable(
+      Encoding encoding, long firstColumn, int columnCount, float[] tile, int panelFloats) {
     int bits = encoding.codeBits();
     float[] values = values(encoding);
-    long address = address(matrix, panel) + TrellisPanel.columnOffsetBytes(encoding, columnStart);
+    long address = firstColumn;
     for (int c = 0; c < columnCount; c++, address += TrellisPanel.columnBytes(encoding)) {
       for (int row = 0; row < TrellisPanel.ROWS; row += ROWS_PER_WORD) {
         int word = bits * row / Long.SIZE;
