@@ -83,7 +83,8 @@ final class TensorConversion {
     } else if (calibration.isPresent()) {
       Workers.run(threads, FeedbackEncoder::new, feedbackTasks(calibration.get(), tensors, hashed));
     } else {
-      Workers.run(workers(threads), TensorEncoder::new, tasks(tensors, hashed));
+      // One at a time can write; so that meanwhile all the others compute.
+      Workers.run(workers(threads + 1), TensorEncoder::new, tasks(tensors, hashed));
     }
   }
 

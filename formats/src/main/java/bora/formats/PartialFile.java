@@ -15,6 +15,8 @@ import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.BasicFileAttributes;
 import java.util.HexFormat;
 import java.util.Optional;
+import java.util.concurrent.locks.Lock;
+import java.util.concurrent.locks.ReentrantLock;
 import java.util.zip.CRC32C;
 
 /**
@@ -29,6 +31,10 @@ public final class PartialFile implements AutoCloseable {
   private final Path out;
   private final Path path;
   private final FileChannel channel;
+
+  /** The system writes to a file one by one, and lets a processor do nothing but wait for it. */
+  private final Lock writing = new ReentrantLock();
+
   private volatile boolean committed;
 
   private PartialFile(Path out, Path path, FileChannel channel) {
@@ -185,12 +191,15 @@ public final class PartialFile implements AutoCloseable {
   /** Writes all the bytes that remain in a buffer. */
   public void writeAt(long offsetBytes, ByteBuffer bytes) throws IOException {
     long position = offsetBytes;
+    writing.lock();
     try {
       while (bytes.hasRemaining()) {
         position += channel.write(bytes, position);
       }
     } catch (IOException e) {
       throw new IOException(path + ": cannot be written: " + e.getMessage(), e);
+    } finally {
+      writing.unlock();
     }
   }
 
