@@ -7,7 +7,10 @@ import java.util.Locale;
 
 /** Which encodings a budget may be spent on. */
 public enum Profile {
-  /** Those that decode as fast as memory delivers. */
+  /**
+   * Those that machine code decodes as fast as memory delivers, where that is up to 9 GB/s a core:
+   * all but {@code t1}; {@code docs/performance.md} has the rates.
+   */
   FAST,
   /** All of them. */
   BEST;
@@ -36,7 +39,8 @@ public enum Profile {
   /** The encodings of matrices, exact ones left out. */
   public List<Encoding> encodings() {
     return Arrays.stream(Encoding.values())
-        .filter(encoding -> this == BEST ? encoding.isQuantized() : encoding.isScalar())
+        .filter(Encoding::isQuantized)
+        .filter(encoding -> this == BEST || encoding != Encoding.T1)
         .toList();
   }
 }

@@ -56,7 +56,7 @@ final class PolicyOptions {
       names = "--profile",
       paramLabel = "fast|best",
       defaultValue = "best",
-      description = "for a budget: fast encodings alone, or all; default: best")
+      description = "for a budget: all encodings but t1, or all; default: best")
   private String profile;
 
   @Option(
