@@ -57,12 +57,15 @@ public final class TokenSampler {
 
   static int mostLikely(float[] logits) {
     int best = 0;
+    float most = logits[0];
     for (int token = 0; token < logits.length; token++) {
-      if (!Float.isFinite(logits[token])) {
-        throw new ArithmeticException("logit of token " + token + " is " + logits[token]);
+      float logit = logits[token];
+      if (!Float.isFinite(logit)) {
+        throw new ArithmeticException("logit of token " + token + " is " + logit);
       }
-      if (logits[token] > logits[best]) {
+      if (logit > most) {
         best = token;
+        most = logit;
       }
     }
     return best;
