@@ -58,6 +58,26 @@ final class GeneratorTest {
   }
 
   @Test
+  void aWarmUpChangesNoToken() {
+    RandomModel random = RandomModel.ofMixedEncodings();
+    int[][] generated = new int[2][];
+    for (int run = 0; run < 2; run++) {
+      try (Model model = random.open(KernelChoice.AUTO)) {
+        if (run == 1) {
+          model.warmUp();
+          model.warmUp();
+        }
+        Generator generator = new Generator(model, model.newSession(20), new Sampling.Greedy());
+        generated[run] = generator.generate(PROMPT, 12, token -> true);
+      }
+    }
+    assertArrayEquals(generated[0], generated[1]);
+    try (Model closedAtOnce = random.open(KernelChoice.AUTO)) {
+      closedAtOnce.warmUp();
+    }
+  }
+
+  @Test
   void greedyTakesTheMostLikelyTokens() {
     RandomModel random = endingAt(List.of());
     int[] generated = generate(random, new Sampling.Greedy(), 12);
