@@ -105,7 +105,7 @@ public final class PackBenchmark {
             freshHeapBytes());
     Session far = model.newSession(farContext, cacheType);
     far.prefill(prompt, ForwardObserver.NONE);
-    decode(far, decoded, farTokens);
+    warmUp(() -> decode(far, decoded, farTokens));
     model.awaitPopulation();
     OptionalLong residentBytes = HostMemory.residentBytes();
 
@@ -191,16 +191,20 @@ public final class PackBenchmark {
         });
   }
 
+  private static void warmUp(Runnable work) {
+    long start = System.nanoTime();
+    do {
+      work.run();
+    } while (System.nanoTime() - start < WARM_UP_NANOS);
+  }
+
   /**
    * Of each work by itself. They take turns, so that a memory that delivers less for a while slows
    * all of them and not the ratios.
    */
   private static double[] medianSeconds(Runnable... works) {
     for (Runnable work : works) {
-      long start = System.nanoTime();
-      do {
-        work.run();
-      } while (System.nanoTime() - start < WARM_UP_NANOS);
+      warmUp(work);
     }
     double[][] seconds = new double[works.length][RUNS];
     for (int run = 0; run < RUNS; run++) {
