@@ -1,5 +1,6 @@
 package bora.runtime;
 
+import bora.runtime.kernel.ThreadEnd;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.lang.foreign.FunctionDescriptor;
@@ -107,16 +108,6 @@ final class PagePopulation implements AutoCloseable {
 
   /** Returns when it has ended. */
   void await() {
-    boolean interrupted = false;
-    while (thread.isAlive()) {
-      try {
-        thread.join();
-      } catch (InterruptedException e) {
-        interrupted = true;
-      }
-    }
-    if (interrupted) {
-      Thread.currentThread().interrupt();
-    }
+    ThreadEnd.await(thread);
   }
 }

@@ -5,6 +5,7 @@ import bora.formats.encoding.Encoding;
 import bora.formats.model.ModelConfig;
 import bora.formats.model.TensorKey;
 import bora.formats.model.TensorShape;
+import bora.runtime.kernel.ThreadEnd;
 import java.lang.foreign.Arena;
 import java.util.HashMap;
 import java.util.List;
@@ -105,16 +106,6 @@ final class WarmUp {
 
   /** Returns when it has ended. */
   void await() {
-    boolean interrupted = false;
-    while (thread.isAlive()) {
-      try {
-        thread.join();
-      } catch (InterruptedException e) {
-        interrupted = true;
-      }
-    }
-    if (interrupted) {
-      Thread.currentThread().interrupt();
-    }
+    ThreadEnd.await(thread);
   }
 }

@@ -97,18 +97,8 @@ public final class WorkerPool implements AutoCloseable {
     }
     closed = true;
     startLoop();
-    boolean interrupted = false;
     for (Worker worker : workers) {
-      while (worker.thread.isAlive()) {
-        try {
-          worker.thread.join();
-        } catch (InterruptedException e) {
-          interrupted = true;
-        }
-      }
-    }
-    if (interrupted) {
-      Thread.currentThread().interrupt();
+      ThreadEnd.await(worker.thread);
     }
   }
 
