@@ -8,8 +8,8 @@ import java.util.Locale;
 /** Which encodings a budget may be spent on. */
 public enum Profile {
   /**
-   * Those that machine code decodes as fast as memory delivers, where that is up to 9 GB/s a core:
-   * all but {@code t1}; {@code docs/performance.md} has the rates.
+   * Those that machine code decodes, with int8 activations, as fast as memory delivers, where that
+   * is up to 9 GB/s a core: all but {@code t1}; {@code docs/performance.md} has the rates.
    */
   FAST,
   /** All of them. */

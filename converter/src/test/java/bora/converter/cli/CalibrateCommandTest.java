@@ -65,7 +65,7 @@ class CalibrateCommandTest {
   }
 
   @ParameterizedTest
-  @ValueSource(longs = {6_000_000, 8_000_000})
+  @ValueSource(longs = {4_600_000, 6_000_000})
   void thePackFillsItsSizeAndNeverExceedsIt(long size) throws IOException {
     Path pack = directory.resolve(size + ".bora");
     Path plan = directory.resolve(size + ".json");
