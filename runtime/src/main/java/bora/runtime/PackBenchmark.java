@@ -105,7 +105,8 @@ public final class PackBenchmark {
             freshHeapBytes());
     Session far = model.newSession(farContext, cacheType);
     far.prefill(prompt, ForwardObserver.NONE);
-    warmUp(() -> decode(far, decoded, farTokens));
+    Runnable farDecode = () -> decode(far, decoded, farTokens);
+    warmUp(farDecode);
     model.awaitPopulation();
     OptionalLong residentBytes = HostMemory.residentBytes();
 
@@ -113,15 +114,17 @@ public final class PackBenchmark {
     Session near = model.newSession(decodedTokens, cacheType);
     List<MemorySegment> tensors = tensors();
     try (WorkerPool pool = new WorkerPool(threads)) {
-      double[] seconds =
-          medianSeconds(
-              () -> decode(near, decoded, 0),
-              () -> decode(far, decoded, farTokens),
-              () -> {
-                prefill.reset();
-                prefill.prefill(prompt, ForwardObserver.NONE);
-              },
-              () -> readAll(pool, tensors));
+      Runnable nearDecode = () -> decode(near, decoded, 0);
+      Runnable prompting =
+          () -> {
+            prefill.reset();
+            prefill.prefill(prompt, ForwardObserver.NONE);
+          };
+      Runnable reading = () -> readAll(pool, tensors);
+      warmUp(nearDecode);
+      warmUp(prompting);
+      warmUp(reading);
+      double[] seconds = medianSeconds(nearDecode, farDecode, prompting, reading);
       return new Result(
           decodedTokens / seconds[0],
           decodedTokens / seconds[1],
@@ -203,9 +206,6 @@ public final class PackBenchmark {
    * all of them and not the ratios.
    */
   private static double[] medianSeconds(Runnable... works) {
-    for (Runnable work : works) {
-      warmUp(work);
-    }
     double[][] seconds = new double[works.length][RUNS];
     for (int run = 0; run < RUNS; run++) {
       for (int i = 0; i < works.length; i++) {
