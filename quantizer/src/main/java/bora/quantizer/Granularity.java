@@ -2,7 +2,6 @@ package bora.quantizer;
 
 import bora.formats.model.TensorKey;
 import bora.formats.model.TensorRole;
-import java.util.Arrays;
 import java.util.Locale;
 
 /** Which matrices a budget gives one encoding in common. */
@@ -21,22 +20,6 @@ public enum Granularity {
   /** As users write it. */
   public String id() {
     return name().toLowerCase(Locale.ROOT);
-  }
-
-  /**
-   * @throws IllegalArgumentException naming the ids when there is no such granularity
-   */
-  public static Granularity ofId(String id) {
-    return Arrays.stream(values())
-        .filter(granularity -> granularity.id().equals(id))
-        .findFirst()
-        .orElseThrow(
-            () ->
-                new IllegalArgumentException(
-                    "granularity: expected one of "
-                        + Arrays.stream(values()).map(Granularity::id).toList()
-                        + ", found "
-                        + id));
   }
 
   /** Names the matrices that share an encoding with one; what is exact shares with none. */

@@ -20,22 +20,6 @@ public enum Profile {
     return name().toLowerCase(Locale.ROOT);
   }
 
-  /**
-   * @throws IllegalArgumentException naming the ids when there is no such profile
-   */
-  public static Profile ofId(String id) {
-    return Arrays.stream(values())
-        .filter(profile -> profile.id().equals(id))
-        .findFirst()
-        .orElseThrow(
-            () ->
-                new IllegalArgumentException(
-                    "profile: expected one of "
-                        + Arrays.stream(values()).map(Profile::id).toList()
-                        + ", found "
-                        + id));
-  }
-
   /** The encodings of matrices, exact ones left out. */
   public List<Encoding> encodings() {
     return Arrays.stream(Encoding.values())

@@ -113,8 +113,9 @@ final class PolicyOptions {
       }
       return plans;
     }
-    Profile chosenProfile = Usage.value(() -> Profile.ofId(profile));
-    Granularity shared = Usage.value(() -> Granularity.ofId(granularity));
+    Profile chosenProfile = Usage.choice("profile", Profile.values(), Profile::id, profile);
+    Granularity shared =
+        Usage.choice("granularity", Granularity.values(), Granularity::id, granularity);
     if (known.isEmpty()) {
       err.println(
           "no --calibration: the budget is spread by the weights alone, which is much worse");

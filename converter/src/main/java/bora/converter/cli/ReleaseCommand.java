@@ -148,7 +148,7 @@ final class ReleaseCommand implements Callable<Integer> {
   static final class ArchiveConverter implements CommandLine.ITypeConverter<ArchiveFormat> {
     @Override
     public ArchiveFormat convert(String text) {
-      return Usage.value(() -> ArchiveFormat.ofId(text));
+      return Usage.choice("archive", ArchiveFormat.values(), ArchiveFormat::id, text);
     }
   }
 

@@ -1,5 +1,8 @@
 package bora.converter.cli;
 
+import java.util.Arrays;
+import java.util.List;
+import java.util.function.Function;
 import java.util.function.Supplier;
 import picocli.CommandLine;
 
@@ -20,5 +23,16 @@ final class Usage {
     } catch (IllegalArgumentException e) {
       throw new CommandLine.TypeConversionException(e.getMessage());
     }
+  }
+
+  /** The one of some choices that the user wrote the id of. */
+  static <T> T choice(String what, T[] choices, Function<T, String> id, String written) {
+    List<String> ids = Arrays.stream(choices).map(id).toList();
+    int index = ids.indexOf(written);
+    if (index < 0) {
+      throw new CommandLine.TypeConversionException(
+          what + ": expected one of " + ids + ", found " + written);
+    }
+    return choices[index];
   }
 }
