@@ -20,7 +20,8 @@ final class ForwardReplay {
   private static final int INDEX_BYTES = Long.BYTES;
 
   private final ModelConfig config;
-  private final CachingAllocator allocator;
+  private final ReplayedTensors tensors;
+  private final FeedForwardReplay feedForward;
   private final int batch;
   private final long contextTokens;
   private final long elementBytes;
@@ -32,7 +33,8 @@ final class ForwardReplay {
 
   ForwardReplay(MemoryRequest request, CachingAllocator allocator) {
     this.config = request.config();
-    this.allocator = allocator;
+    this.tensors = new ReplayedTensors(allocator);
+    this.feedForward = new FeedForwardReplay(config, request.dtype(), tensors);
     this.batch = request.batch();
     this.contextTokens = request.contextTokens();
     this.elementBytes = request.dtype().bytes();
@@ -49,15 +51,15 @@ final class ForwardReplay {
   }
 
   void replay() {
-    allocate(TensorKind.POSITION, Math.multiplyExact(batch, contextTokens), INDEX_BYTES);
+    tensors.allocate(TensorKind.POSITION, Math.multiplyExact(batch, contextTokens), INDEX_BYTES);
     Block logits = pass(contextTokens, 0);
     Block previousToken = null;
     for (int step = 0; step < DECODE_STEPS; step++) {
-      Block token = allocate(TensorKind.POSITION, batch, INDEX_BYTES);
-      release(previousToken);
+      Block token = tensors.allocate(TensorKind.POSITION, batch, INDEX_BYTES);
+      tensors.release(previousToken);
       previousToken = token;
       Block nextLogits = pass(1, Math.addExact(contextTokens, step));
-      release(logits);
+      tensors.release(logits);
       logits = nextLogits;
     }
   }
@@ -65,30 +67,31 @@ final class ForwardReplay {
   /** One forward pass over {@code newTokens} a sequence; returns the logits. */
   private Block pass(long newTokens, long pastTokens) {
     long tokens = Math.multiplyExact(batch, newTokens);
-    Block embeddings = allocate(TensorKind.HIDDEN_STATE, tokens, hiddenBytes);
-    Block offsets = allocate(TensorKind.POSITION, newTokens, INDEX_BYTES);
-    Block positions = allocate(TensorKind.POSITION, newTokens, INDEX_BYTES);
-    release(offsets);
+    Block embeddings = tensors.allocate(TensorKind.HIDDEN_STATE, tokens, hiddenBytes);
+    Block offsets = tensors.allocate(TensorKind.POSITION, newTokens, INDEX_BYTES);
+    Block positions = tensors.allocate(TensorKind.POSITION, newTokens, INDEX_BYTES);
+    tensors.release(offsets);
     Block mask = slidingMask(newTokens);
     Block[] rotary = rotary(newTokens);
     Block hidden = embeddings;
     for (int layer = 0; layer < config.layerCount(); layer++) {
       Block output = layer(layer, newTokens, pastTokens, mask != null);
       if (hidden != embeddings) {
-        release(hidden);
+        tensors.release(hidden);
       }
       hidden = output;
     }
     Block normalized = norm(tokens);
-    release(hidden);
-    release(positions);
-    release(embeddings);
-    release(rotary[0]);
-    release(rotary[1]);
-    release(mask);
+    tensors.release(hidden);
+    tensors.release(positions);
+    tensors.release(embeddings);
+    tensors.release(rotary[0]);
+    tensors.release(rotary[1]);
+    tensors.release(mask);
     Block logits =
-        allocate(TensorKind.LOGITS, batch, Math.multiplyExact(elementBytes, config.vocabSize()));
-    release(normalized);
+        tensors.allocate(
+            TensorKind.LOGITS, batch, Math.multiplyExact(elementBytes, config.vocabSize()));
+    tensors.release(normalized);
     return logits;
   }
 
@@ -101,37 +104,38 @@ final class ForwardReplay {
         newTokens > 1
             && config.slidingWindow().isPresent()
             && newTokens > config.slidingWindow().getAsInt();
-    return cut ? allocate(TensorKind.ATTENTION, newTokens, newTokens) : null;
+    return cut ? tensors.allocate(TensorKind.ATTENTION, newTokens, newTokens) : null;
   }
 
   /** Cosines and sines, computed in float32 [tokens, headDim], kept in the model's type. */
   private Block[] rotary(long tokens) {
     long floatRow = Math.multiplyExact(FLOAT_BYTES, (long) config.headDim());
     long row = headBytes(1);
-    Block floatPositions = allocate(TensorKind.POSITION, tokens, FLOAT_BYTES);
+    Block floatPositions = tensors.allocate(TensorKind.POSITION, tokens, FLOAT_BYTES);
     Block frequencies =
-        allocate(TensorKind.POSITION, tokens, FLOAT_BYTES * WeightLoading.ropeFrequencies(config));
-    Block angles = allocate(TensorKind.POSITION, tokens, floatRow);
+        tensors.allocate(
+            TensorKind.POSITION, tokens, FLOAT_BYTES * WeightLoading.ropeFrequencies(config));
+    Block angles = tensors.allocate(TensorKind.POSITION, tokens, floatRow);
     Block floatCosines = scaled(tokens, floatRow);
     Block floatSines = scaled(tokens, floatRow);
     Block[] result = new Block[2];
     boolean conversion = elementBytes != FLOAT_BYTES;
-    result[0] = conversion ? allocate(TensorKind.POSITION, tokens, row) : floatCosines;
-    result[1] = conversion ? allocate(TensorKind.POSITION, tokens, row) : floatSines;
-    release(floatPositions);
-    release(frequencies);
-    release(angles);
+    result[0] = conversion ? tensors.allocate(TensorKind.POSITION, tokens, row) : floatCosines;
+    result[1] = conversion ? tensors.allocate(TensorKind.POSITION, tokens, row) : floatSines;
+    tensors.release(floatPositions);
+    tensors.release(frequencies);
+    tensors.release(angles);
     if (conversion) {
-      release(floatCosines);
-      release(floatSines);
+      tensors.release(floatCosines);
+      tensors.release(floatSines);
     }
     return result;
   }
 
   private Block scaled(long tokens, long rowBytes) {
-    Block unscaled = allocate(TensorKind.POSITION, tokens, rowBytes);
-    Block scaled = allocate(TensorKind.POSITION, tokens, rowBytes);
-    release(unscaled);
+    Block unscaled = tensors.allocate(TensorKind.POSITION, tokens, rowBytes);
+    Block scaled = tensors.allocate(TensorKind.POSITION, tokens, rowBytes);
+    tensors.release(unscaled);
     return scaled;
   }
 
@@ -139,14 +143,14 @@ final class ForwardReplay {
   private Block layer(int layer, long newTokens, long pastTokens, boolean masked) {
     long tokens = Math.multiplyExact(batch, newTokens);
     Block attended = attention(layer, newTokens, pastTokens, masked);
-    Block residual = allocate(TensorKind.HIDDEN_STATE, tokens, hiddenBytes);
-    release(attended);
+    Block residual = tensors.allocate(TensorKind.HIDDEN_STATE, tokens, hiddenBytes);
+    tensors.release(attended);
     Block normalized = norm(tokens);
-    Block fed = config.expertCount() == 1 ? denseFeedForward(tokens) : experts(tokens);
-    release(normalized);
-    Block output = allocate(TensorKind.HIDDEN_STATE, tokens, hiddenBytes);
-    release(fed);
-    release(residual);
+    Block fed = feedForward.replay(tokens);
+    tensors.release(normalized);
+    Block output = tensors.allocate(TensorKind.HIDDEN_STATE, tokens, hiddenBytes);
+    tensors.release(fed);
+    tensors.release(residual);
     return output;
   }
 
@@ -154,72 +158,74 @@ final class ForwardReplay {
   private Block norm(long tokens) {
     long floatRow = Math.multiplyExact(FLOAT_BYTES, (long) config.hiddenSize());
     boolean conversion = elementBytes != FLOAT_BYTES;
-    Block floats = conversion ? allocate(TensorKind.HIDDEN_STATE, tokens, floatRow) : null;
-    Block squares = allocate(TensorKind.HIDDEN_STATE, tokens, floatRow);
-    Block variance = allocate(TensorKind.HIDDEN_STATE, tokens, FLOAT_BYTES);
-    release(squares);
-    Block shifted = allocate(TensorKind.HIDDEN_STATE, tokens, FLOAT_BYTES);
-    Block inverseRoot = allocate(TensorKind.HIDDEN_STATE, tokens, FLOAT_BYTES);
-    release(shifted);
-    Block product = allocate(TensorKind.HIDDEN_STATE, tokens, floatRow);
-    release(inverseRoot);
-    release(floats);
-    Block narrowed = conversion ? allocate(TensorKind.HIDDEN_STATE, tokens, hiddenBytes) : null;
-    Block result = allocate(TensorKind.HIDDEN_STATE, tokens, hiddenBytes);
-    release(narrowed);
-    release(product);
-    release(variance);
+    Block floats = conversion ? tensors.allocate(TensorKind.HIDDEN_STATE, tokens, floatRow) : null;
+    Block squares = tensors.allocate(TensorKind.HIDDEN_STATE, tokens, floatRow);
+    Block variance = tensors.allocate(TensorKind.HIDDEN_STATE, tokens, FLOAT_BYTES);
+    tensors.release(squares);
+    Block shifted = tensors.allocate(TensorKind.HIDDEN_STATE, tokens, FLOAT_BYTES);
+    Block inverseRoot = tensors.allocate(TensorKind.HIDDEN_STATE, tokens, FLOAT_BYTES);
+    tensors.release(shifted);
+    Block product = tensors.allocate(TensorKind.HIDDEN_STATE, tokens, floatRow);
+    tensors.release(inverseRoot);
+    tensors.release(floats);
+    Block narrowed =
+        conversion ? tensors.allocate(TensorKind.HIDDEN_STATE, tokens, hiddenBytes) : null;
+    Block result = tensors.allocate(TensorKind.HIDDEN_STATE, tokens, hiddenBytes);
+    tensors.release(narrowed);
+    tensors.release(product);
+    tensors.release(variance);
     return result;
   }
 
   private Block attention(int layer, long newTokens, long pastTokens, boolean masked) {
     long tokens = Math.multiplyExact(batch, newTokens);
     Block normalized = norm(tokens);
-    Block query = allocate(TensorKind.ATTENTION, tokens, queryBytes);
-    Block key = allocate(TensorKind.ATTENTION, tokens, keyBytes);
-    Block value = allocate(TensorKind.ATTENTION, tokens, keyBytes);
+    Block query = tensors.allocate(TensorKind.ATTENTION, tokens, queryBytes);
+    Block key = tensors.allocate(TensorKind.ATTENTION, tokens, keyBytes);
+    Block value = tensors.allocate(TensorKind.ATTENTION, tokens, keyBytes);
     Block rotatedQuery = rotated(tokens, queryBytes);
     Block rotatedKey = rotated(tokens, keyBytes);
-    release(query);
-    release(key);
+    tensors.release(query);
+    tensors.release(key);
     long cachedTokens = Math.multiplyExact(batch, Math.addExact(keptTokens(pastTokens), newTokens));
     keys[layer] = grown(keys[layer], cachedTokens);
     values[layer] = grown(values[layer], cachedTokens);
-    release(rotatedKey);
-    release(value);
+    tensors.release(rotatedKey);
+    tensors.release(value);
     Block mixed;
     if (masked) {
       // With an explicit mask sdpa takes no grouped heads: keys and values are repeated, the mask
       // is widened to numbers.
-      Block repeatedKeys = allocate(TensorKind.ATTENTION, tokens, queryBytes);
-      Block repeatedValues = allocate(TensorKind.ATTENTION, tokens, queryBytes);
+      Block repeatedKeys = tensors.allocate(TensorKind.ATTENTION, tokens, queryBytes);
+      Block repeatedValues = tensors.allocate(TensorKind.ATTENTION, tokens, queryBytes);
       Block bias =
-          allocate(TensorKind.ATTENTION, newTokens, Math.multiplyExact(newTokens, elementBytes));
-      mixed = allocate(TensorKind.ATTENTION, tokens, queryBytes);
-      release(bias);
-      release(repeatedKeys);
-      release(repeatedValues);
+          tensors.allocate(
+              TensorKind.ATTENTION, newTokens, Math.multiplyExact(newTokens, elementBytes));
+      mixed = tensors.allocate(TensorKind.ATTENTION, tokens, queryBytes);
+      tensors.release(bias);
+      tensors.release(repeatedKeys);
+      tensors.release(repeatedValues);
     } else {
-      mixed = allocate(TensorKind.ATTENTION, tokens, queryBytes);
+      mixed = tensors.allocate(TensorKind.ATTENTION, tokens, queryBytes);
     }
-    Block projected = allocate(TensorKind.HIDDEN_STATE, tokens, hiddenBytes);
-    release(mixed);
-    release(rotatedQuery);
-    release(normalized);
+    Block projected = tensors.allocate(TensorKind.HIDDEN_STATE, tokens, hiddenBytes);
+    tensors.release(mixed);
+    tensors.release(rotatedQuery);
+    tensors.release(normalized);
     return projected;
   }
 
   /** x cos + rotateHalf(x) sin, with its temporaries. */
   private Block rotated(long tokens, long rowBytes) {
-    Block cosinePart = allocate(TensorKind.ATTENTION, tokens, rowBytes);
-    Block negatedHalf = allocate(TensorKind.ATTENTION, tokens, Math.max(1, rowBytes / 2));
-    Block swapped = allocate(TensorKind.ATTENTION, tokens, rowBytes);
-    release(negatedHalf);
-    Block sinePart = allocate(TensorKind.ATTENTION, tokens, rowBytes);
-    release(swapped);
-    Block sum = allocate(TensorKind.ATTENTION, tokens, rowBytes);
-    release(cosinePart);
-    release(sinePart);
+    Block cosinePart = tensors.allocate(TensorKind.ATTENTION, tokens, rowBytes);
+    Block negatedHalf = tensors.allocate(TensorKind.ATTENTION, tokens, Math.max(1, rowBytes / 2));
+    Block swapped = tensors.allocate(TensorKind.ATTENTION, tokens, rowBytes);
+    tensors.release(negatedHalf);
+    Block sinePart = tensors.allocate(TensorKind.ATTENTION, tokens, rowBytes);
+    tensors.release(swapped);
+    Block sum = tensors.allocate(TensorKind.ATTENTION, tokens, rowBytes);
+    tensors.release(cosinePart);
+    tensors.release(sinePart);
     return sum;
   }
 
@@ -235,101 +241,8 @@ final class ForwardReplay {
 
   /** The cache of a layer grows by concatenation: the new copy exists before the old one goes. */
   private Block grown(Block old, long cachedTokens) {
-    Block grown = allocate(TensorKind.KEY_VALUE, cachedTokens, keyBytes);
-    release(old);
+    Block grown = tensors.allocate(TensorKind.KEY_VALUE, cachedTokens, keyBytes);
+    tensors.release(old);
     return grown;
-  }
-
-  private Block denseFeedForward(long tokens) {
-    long row = Math.multiplyExact(elementBytes, (long) config.intermediateSize());
-    Block gate = allocate(TensorKind.FEED_FORWARD, tokens, row);
-    Block activated = allocate(TensorKind.FEED_FORWARD, tokens, row);
-    release(gate);
-    Block up = allocate(TensorKind.FEED_FORWARD, tokens, row);
-    Block product = allocate(TensorKind.FEED_FORWARD, tokens, row);
-    release(activated);
-    release(up);
-    Block result = allocate(TensorKind.HIDDEN_STATE, tokens, hiddenBytes);
-    release(product);
-    return result;
-  }
-
-  /** Router, then all experts at once over the S routed copies of the tokens, sorted by expert. */
-  private Block experts(long tokens) {
-    long expertCount = config.expertCount();
-    long routed = Math.multiplyExact(tokens, config.expertsPerToken());
-    Block routerLogits = allocate(TensorKind.ROUTING, tokens, elementBytes * expertCount);
-    Block floatLogits = allocate(TensorKind.ROUTING, tokens, FLOAT_BYTES * expertCount);
-    Block probabilities = allocate(TensorKind.ROUTING, tokens, FLOAT_BYTES * expertCount);
-    release(floatLogits);
-    Block weights = allocate(TensorKind.ROUTING, routed, FLOAT_BYTES);
-    Block choices = allocate(TensorKind.ROUTING, routed, INDEX_BYTES);
-    release(probabilities);
-    Block sortedExperts = allocate(TensorKind.ROUTING, routed, INDEX_BYTES);
-    Block order = allocate(TensorKind.ROUTING, routed, INDEX_BYTES);
-    Block tokenIndices = allocate(TensorKind.ROUTING, routed, INDEX_BYTES);
-    Block selected = allocate(TensorKind.FEED_FORWARD, routed, hiddenBytes);
-    release(tokenIndices);
-    Block sortedWeights = allocate(TensorKind.ROUTING, routed, FLOAT_BYTES);
-    Block histogramInput = allocate(TensorKind.ROUTING, routed, Integer.BYTES);
-    Block tokensPerExpert = allocate(TensorKind.ROUTING, expertCount, Integer.BYTES);
-    Block expertEnds = allocate(TensorKind.ROUTING, expertCount, Integer.BYTES);
-    Block sentinels = allocate(TensorKind.ROUTING, routed, 1);
-    Block result = expertProjections(tokens, routed);
-    for (Block finished :
-        new Block[] {
-          sortedExperts,
-          order,
-          selected,
-          sortedWeights,
-          histogramInput,
-          tokensPerExpert,
-          expertEnds,
-          sentinels,
-          routerLogits,
-          weights,
-          choices
-        }) {
-      release(finished);
-    }
-    return result;
-  }
-
-  /** Gate and up, activation, down, weighting in float32, back in token order, sum. */
-  private Block expertProjections(long tokens, long routed) {
-    long row = Math.multiplyExact(elementBytes, (long) config.intermediateSize());
-    long floatRow = Math.multiplyExact(FLOAT_BYTES, (long) config.hiddenSize());
-    Block unmaskedGateUp = allocate(TensorKind.FEED_FORWARD, routed, 2 * row);
-    Block gateUp = allocate(TensorKind.FEED_FORWARD, routed, 2 * row);
-    release(unmaskedGateUp);
-    Block activated = allocate(TensorKind.FEED_FORWARD, routed, row);
-    Block product = allocate(TensorKind.FEED_FORWARD, routed, row);
-    release(activated);
-    release(gateUp);
-    Block unmaskedDown = allocate(TensorKind.FEED_FORWARD, routed, hiddenBytes);
-    release(product);
-    Block down = allocate(TensorKind.FEED_FORWARD, routed, hiddenBytes);
-    release(unmaskedDown);
-    Block weighted = allocate(TensorKind.FEED_FORWARD, routed, floatRow);
-    Block inverseOrder = allocate(TensorKind.ROUTING, routed, INDEX_BYTES);
-    Block reordered = allocate(TensorKind.FEED_FORWARD, routed, floatRow);
-    release(weighted);
-    Block sum = allocate(TensorKind.FEED_FORWARD, tokens, floatRow);
-    Block result = allocate(TensorKind.HIDDEN_STATE, tokens, hiddenBytes);
-    release(down);
-    release(inverseOrder);
-    release(reordered);
-    release(sum);
-    return result;
-  }
-
-  private Block allocate(TensorKind kind, long rows, long rowBytes) {
-    return allocator.allocate(kind, Math.multiplyExact(rows, rowBytes));
-  }
-
-  private void release(Block block) {
-    if (block != null) {
-      allocator.free(block);
-    }
   }
 }
