@@ -6,7 +6,7 @@ import bora.formats.json.ModelConfigJson;
 import bora.formats.json.StrictJson;
 import bora.formats.model.ModelConfig;
 import bora.formats.model.TensorKey;
-import bora.formats.pack.PackAttachment;
+import bora.formats.pack.ManifestJson;
 import bora.formats.pack.PackEntry;
 import bora.formats.pack.PackManifest;
 import bora.formats.pack.PackReader;
@@ -40,19 +40,12 @@ public final class InspectionJson {
     root.put("weightBytes", manifest.weightBytes());
     root.put("bitsPerWeight", manifest.bitsPerWeight());
     ArrayNode tensors = root.putArray("tensors");
-    manifest.entries().values().forEach(entry -> putEntry(tensors.addObject(), entry));
-    Provenance provenance = manifest.provenance();
-    putSources(root, provenance);
-    ArrayNode attachments = root.putArray("attachments");
-    for (PackAttachment attachment : manifest.attachments().values()) {
-      attachments
-          .addObject()
-          .put("name", attachment.name())
-          .put("offset", attachment.range().offsetBytes())
-          .put("bytes", attachment.range().lengthBytes())
-          .put("crc32c", attachment.checksum().crc32c())
-          .put("sha256", attachment.checksum().sha256());
+    for (PackEntry entry : manifest.entries().values()) {
+      ManifestJson.putEntry(tensors.addObject().put("key", entry.key().id()), entry);
     }
+    Provenance provenance = manifest.provenance();
+    ManifestJson.putSources(root, provenance);
+    ManifestJson.putAttachments(root, manifest);
     root.putObject("provenance")
         .put("tool", "bora " + provenance.toolVersion())
         .put("checkpoint", provenance.checkpoint())
@@ -60,28 +53,6 @@ public final class InspectionJson {
         .put("planSha256", provenance.planSha256())
         .put("calibration", provenance.calibrationSha256().orElse(null));
     return root;
-  }
-
-  private static void putEntry(ObjectNode node, PackEntry entry) {
-    node.put("key", entry.key().id());
-    ModelConfigJson.putKey(node, entry.key());
-    node.put("encoding", entry.encoding().jsonName());
-    entry.shape().dimensions().forEach(node.putArray("shape")::add);
-    node.put("offset", entry.range().offsetBytes());
-    node.put("bytes", entry.range().lengthBytes());
-    node.put("crc32c", entry.checksum().crc32c());
-    node.put("sha256", entry.checksum().sha256());
-  }
-
-  private static void putSources(ObjectNode root, Provenance provenance) {
-    ArrayNode sources = root.putArray("sources");
-    for (Provenance.Source source : provenance.sources()) {
-      sources
-          .addObject()
-          .put("name", source.name())
-          .put("bytes", source.bytes())
-          .put("sha256", source.sha256());
-    }
   }
 
   public static ObjectNode ofCheckpoint(Checkpoint checkpoint) throws IOException {

@@ -22,8 +22,11 @@ import java.util.SequencedMap;
 import java.util.SortedMap;
 import java.util.TreeMap;
 
-/** The manifest as {@code docs/format.md} gives it. */
-final class ManifestJson {
+/**
+ * The manifest as {@code docs/format.md} gives it, and those of its objects that other documents
+ * about packs have as they are.
+ */
+public final class ManifestJson {
   private final Path file;
   private final boolean refuseUnknown;
 
@@ -39,20 +42,41 @@ final class ManifestJson {
     root.putObject("tool").put("name", "bora").put("version", provenance.toolVersion());
     root.set("config", ModelConfigJson.write(manifest.config()));
     ArrayNode tensors = root.putArray("tensors");
-    for (PackEntry entry : manifest.entries().values()) {
-      ObjectNode node = tensors.addObject();
-      ModelConfigJson.putKey(node, entry.key());
-      node.put("encoding", entry.encoding().jsonName());
-      entry.shape().dimensions().forEach(node.putArray("shape")::add);
-      putRange(node, entry.range(), entry.checksum());
-    }
-    ArrayNode attachments = root.putArray("attachments");
-    for (PackAttachment attachment : manifest.attachments().values()) {
-      ObjectNode node = attachments.addObject().put("name", attachment.name());
-      putRange(node, attachment.range(), attachment.checksum());
-    }
+    manifest.entries().values().forEach(entry -> putEntry(tensors.addObject(), entry));
+    putAttachments(root, manifest);
     writeProvenance(root.putObject("provenance"), provenance);
     return StrictJson.toBytes(root);
+  }
+
+  /** Adds the fields of a tensor's entry. */
+  public static void putEntry(ObjectNode node, PackEntry entry) {
+    ModelConfigJson.putKey(node, entry.key());
+    node.put("encoding", entry.encoding().jsonName());
+    entry.shape().dimensions().forEach(node.putArray("shape")::add);
+    putRange(node, entry.range(), entry.checksum());
+  }
+
+  /** Adds the field {@code attachments}. */
+  public static void putAttachments(ObjectNode node, PackManifest manifest) {
+    ArrayNode attachments = node.putArray("attachments");
+    for (PackAttachment attachment : manifest.attachments().values()) {
+      putRange(
+          attachments.addObject().put("name", attachment.name()),
+          attachment.range(),
+          attachment.checksum());
+    }
+  }
+
+  /** Adds the field {@code sources}. */
+  public static void putSources(ObjectNode node, Provenance provenance) {
+    ArrayNode sources = node.putArray("sources");
+    for (Provenance.Source source : provenance.sources()) {
+      sources
+          .addObject()
+          .put("name", source.name())
+          .put("bytes", source.bytes())
+          .put("sha256", source.sha256());
+    }
   }
 
   private static void putRange(ObjectNode node, ByteRange range, Checksum checksum) {
@@ -63,14 +87,7 @@ final class ManifestJson {
   }
 
   private static void writeProvenance(ObjectNode node, Provenance provenance) {
-    ArrayNode sources = node.putArray("sources");
-    for (Provenance.Source source : provenance.sources()) {
-      sources
-          .addObject()
-          .put("name", source.name())
-          .put("bytes", source.bytes())
-          .put("sha256", source.sha256());
-    }
+    putSources(node, provenance);
     node.put("checkpoint", provenance.checkpoint());
     node.putObject("plan")
         .put("name", provenance.planName())
