@@ -4,6 +4,7 @@ import bora.formats.CorruptFileException;
 import bora.formats.Sha256;
 import bora.formats.json.JsonFields;
 import bora.formats.json.StrictJson;
+import bora.formats.pack.ShardName;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
@@ -120,7 +121,8 @@ public final class ModelPackLayout {
     for (String name : names) {
       long bytes = Files.size(directory.resolve(name));
       ObjectNode layer = layers.addObject();
-      layer.put("mediaType", name.endsWith(".bora") ? MediaTypes.WEIGHTS : MediaTypes.DOCUMENT);
+      layer.put(
+          "mediaType", name.endsWith(ShardName.ENDING) ? MediaTypes.WEIGHTS : MediaTypes.DOCUMENT);
       layer.put("digest", Descriptor.digestOf(sha256.get(name))).put("size", bytes);
       layer
           .putObject("annotations")

@@ -3,6 +3,7 @@ package bora.converter.release;
 import bora.formats.CorruptFileException;
 import bora.formats.json.JsonFields;
 import bora.formats.json.StrictJson;
+import bora.formats.pack.ShardName;
 import com.fasterxml.jackson.databind.JsonNode;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -34,12 +35,7 @@ public record GateReport(
 
   /** Where a pack's report lies when nothing else is said: {@code X.report.json} beside X.bora. */
   public static Path beside(Path pack) {
-    String name = String.valueOf(pack.getFileName());
-    String stem =
-        bora.formats.pack.ShardName.of(pack)
-            .map(bora.formats.pack.ShardName::stem)
-            .orElse(name.endsWith(".bora") ? name.substring(0, name.length() - 5) : name);
-    return pack.resolveSibling(stem + ENDING);
+    return pack.resolveSibling(ShardName.stemOf(pack) + ENDING);
   }
 
   static GateReport read(Path file) throws IOException {

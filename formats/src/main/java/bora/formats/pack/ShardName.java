@@ -33,6 +33,14 @@ public record ShardName(String stem, int number, int count) {
         : Optional.empty();
   }
 
+  /** A pack's name without the ending, and without what tells a shard from the others. */
+  public static String stemOf(Path pack) {
+    String name = String.valueOf(pack.getFileName());
+    return of(pack)
+        .map(ShardName::stem)
+        .orElse(name.endsWith(ENDING) ? name.substring(0, name.length() - ENDING.length()) : name);
+  }
+
   /** The names of all shards of a pack, in order; of one alone the pack's own name. */
   public static List<String> all(String stem, int count) {
     if (count == 1) {
