@@ -23,25 +23,30 @@ import java.util.stream.IntStream;
  * memory is the largest matrix and the activations of the batch. Results do not depend on the batch
  * or on the number of threads.
  *
- * <p>The steps that a broken implementation gets wrong are methods of their own, which the tests
- * replace to prove that the verifier notices.
+ * <p>What a token's values are made of, by which formula, is in {@link ReferenceSteps}.
  */
-public class ReferenceModel implements ReferenceSource {
+public final class ReferenceModel implements ReferenceSource {
   /** Rows that one processor reads at a time. */
   private static final int ROWS_PER_READ = 64;
 
   private final WeightSource weights;
+  private final ReferenceSteps steps;
   private final ModelConfig config;
   private final SequencedMap<TensorKey, TensorShape> tensors;
 
   public ReferenceModel(WeightSource weights) {
+    this(weights, new ReferenceSteps(weights.config()));
+  }
+
+  ReferenceModel(WeightSource weights, ReferenceSteps steps) {
     this.weights = weights;
+    this.steps = steps;
     this.config = weights.config();
     this.tensors = config.tensors();
   }
 
   @Override
-  public final ModelConfig config() {
+  public ModelConfig config() {
     return config;
   }
 
@@ -51,7 +56,7 @@ public class ReferenceModel implements ReferenceSource {
   }
 
   @Override
-  public final void outputs(
+  public void outputs(
       List<int[]> sequences,
       Set<LayerOutput> wanted,
       ProgressListener progress,
@@ -128,7 +133,7 @@ public class ReferenceModel implements ReferenceSource {
     double[][] outputs = new double[inputs.length][];
     IntStream.range(0, inputs.length)
         .parallel()
-        .forEach(t -> outputs[t] = rmsNorm(norm, weight, inputs[t]));
+        .forEach(t -> outputs[t] = steps.rmsNorm(norm, weight, inputs[t]));
     return outputs;
   }
 
@@ -167,7 +172,7 @@ public class ReferenceModel implements ReferenceSource {
       double[] mixed) {
     int dim = config.headDim();
     int queryOffset = head * dim;
-    int keyOffset = kvHead(head) * dim;
+    int keyOffset = steps.kvHead(head) * dim;
     int start = t - batch.position(t);
     double[] scores = new double[t - start + 1];
     for (int j = start; j <= t; j++) {
@@ -175,7 +180,7 @@ public class ReferenceModel implements ReferenceSource {
       for (int i = 0; i < dim; i++) {
         dot += queries[t][queryOffset + i] * keys[j][keyOffset + i];
       }
-      boolean attended = attends(layer, batch.position(t), batch.position(j));
+      boolean attended = steps.attends(layer, batch.position(t), batch.position(j));
       scores[j - start] = attended ? dot / Math.sqrt(dim) : Double.NEGATIVE_INFINITY;
     }
     double[] shares = NaiveArithmetic.softmax(scores);
@@ -192,7 +197,7 @@ public class ReferenceModel implements ReferenceSource {
     int half = dim / 2;
     for (int head = 0; head < heads.length; head += dim) {
       for (int i = 0; i < half; i++) {
-        double angle = ropeAngle(layer, projection, position, i);
+        double angle = steps.ropeAngle(layer, projection, position, i);
         double first = heads[head + i];
         double second = heads[head + half + i];
         heads[head + i] = first * Math.cos(angle) - second * Math.sin(angle);
@@ -207,7 +212,7 @@ public class ReferenceModel implements ReferenceSource {
       routings[t] =
           routerLogits == null
               ? Routing.DENSE
-              : route(layer, batch.position(t), routerLogits[t], config.expertsPerToken());
+              : steps.route(layer, batch.position(t), routerLogits[t], config.expertsPerToken());
     }
     return routings;
   }
@@ -245,64 +250,6 @@ public class ReferenceModel implements ReferenceSource {
       }
     }
     return multiply(TensorKey.ofExpert(layer, expert, TensorRole.EXPERT_DOWN), gate);
-  }
-
-  // The steps that tests replace.
-
-  /** {@code x / sqrt(mean(x^2) + eps) * weight}. */
-  double[] rmsNorm(TensorKey norm, float[] weight, double[] x) {
-    double squares = 0;
-    for (double value : x) {
-      squares += value * value;
-    }
-    double scale = 1 / Math.sqrt(squares / x.length + config.rmsNormEps());
-    double[] normalized = new double[x.length];
-    for (int i = 0; i < x.length; i++) {
-      normalized[i] = x[i] * scale * weight[i];
-    }
-    return normalized;
-  }
-
-  /** {@code position * theta^(-2 pair / headDim)}, in radians. */
-  double ropeAngle(int layer, TensorRole projection, int position, int pair) {
-    return position * Math.pow(config.ropeTheta(), -2.0 * pair / config.headDim());
-  }
-
-  /** The key and value head of a query head: consecutive query heads share one. */
-  int kvHead(int head) {
-    return head / (config.headCount() / config.kvHeadCount());
-  }
-
-  /** Whether a token sees another, at or before it: the window includes the token itself. */
-  boolean attends(int layer, int queryPosition, int keyPosition) {
-    return config.slidingWindow().isEmpty()
-        || queryPosition - keyPosition < config.slidingWindow().getAsInt();
-  }
-
-  /** Softmax over all experts, the most probable taken, their weights made to sum to 1. */
-  Routing route(int layer, int position, double[] logits, int expertsPerToken) {
-    double[] probabilities = NaiveArithmetic.softmax(logits);
-    int[] experts = Ranking.largest(logits, expertsPerToken);
-    double sum = Arrays.stream(experts).mapToDouble(expert -> probabilities[expert]).sum();
-    double[] weights =
-        Arrays.stream(experts).mapToDouble(expert -> probabilities[expert] / sum).toArray();
-    return new Routing(experts, weights);
-  }
-
-  /** Which experts a token takes, and how much of each. */
-  record Routing(int[] experts, double[] weights) {
-    static final Routing DENSE = new Routing(new int[] {0}, new double[] {1});
-
-    boolean takes(int expert) {
-      return Arrays.stream(experts).anyMatch(taken -> taken == expert);
-    }
-
-    double weightOf(int expert) {
-      return IntStream.range(0, experts.length)
-          .filter(i -> experts[i] == expert)
-          .mapToDouble(i -> weights[i])
-          .sum();
-    }
   }
 
   private TensorKey attentionNorm(int layer) {
