@@ -60,13 +60,13 @@ final class BenchCommand implements Callable<Integer> {
     int count = threads.count(spec);
     Usage.require(spec, context >= 0, "--context: expected at least 0, found " + context);
     PrintWriter out = spec.commandLine().getOut();
-    spec.commandLine().getErr().println("measuring ...");
     long start = System.nanoTime();
     try (PackReader pack = PackReader.open(packFile)) {
       double openMillis = (System.nanoTime() - start) * 1e-6;
       RuntimeOptions options =
           new RuntimeOptions(count, KernelChoice.AUTO, activationOptions.activations);
       try (Model model = Model.open(pack, options)) {
+        spec.commandLine().getErr().println("measuring ...");
         PackBenchmark.Result result =
             PackBenchmark.run(pack, model, count, context, kvCache.type());
         if (json) {

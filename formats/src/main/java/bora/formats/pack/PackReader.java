@@ -44,7 +44,8 @@ public final class PackReader implements AutoCloseable {
     PackFile file = PackFile.open(path);
     try {
       return new PackReader(file, new PackStructure(file).check());
-    } catch (IOException | RuntimeException e) {
+    } catch (IOException | RuntimeException | InternalError e) {
+      // The last is what a file raises that is cut short meanwhile; closing it takes note of that.
       file.close();
       throw e;
     }
