@@ -1,19 +1,57 @@
 package bora.runtime;
 
+import bora.runtime.kernel.CachedFloats;
 import bora.runtime.kernel.Kernels;
 
 /**
  * The keys and values of one head of one layer, by slot. Keys stand in blocks of {@link
  * Kernels#KEYS_PER_BLOCK} slots, values slot by slot.
  */
-sealed interface KeyValues permits Float32KeyValues, BFloat16KeyValues {
+final class KeyValues {
+  private final int headDim;
+
+  /** Of a key, and of a value. */
+  private final int words;
+
+  /** [block, word, slot of the block]. */
+  private final CachedFloats keys;
+
+  /** [slot, word]. */
+  private final CachedFloats values;
+
+  /**
+   * @param capacity slots, whole blocks of keys
+   * @param headDim even for bf16
+   */
+  KeyValues(KvCacheType type, int capacity, int headDim) {
+    this.headDim = headDim;
+    keys = allocate(type, capacity, headDim);
+    values = allocate(type, capacity, headDim);
+    words = keys.words(headDim);
+  }
+
+  private static CachedFloats allocate(KvCacheType type, int capacity, int headDim) {
+    return switch (type) {
+      case F32 -> CachedFloats.float32(Math.multiplyExact(capacity, headDim));
+      case BF16 -> CachedFloats.bfloat16(Math.multiplyExact(capacity, headDim / 2));
+    };
+  }
+
+  long byteSize() {
+    return keys.byteSize() + values.byteSize();
+  }
+
   /**
    * Stores a slot.
    *
    * @param k its key, from {@code kOffset}
    * @param v its value, from {@code vOffset}
    */
-  void put(int slot, float[] k, int kOffset, float[] v, int vOffset);
+  void put(int slot, float[] k, int kOffset, float[] v, int vOffset) {
+    int lane = slot % Kernels.KEYS_PER_BLOCK;
+    keys.put((slot - lane) * words + lane, Kernels.KEYS_PER_BLOCK, k, kOffset, headDim);
+    values.put(slot * words, 1, v, vOffset, headDim);
+  }
 
   /**
    * Scores queries against whole blocks of keys; see {@link Kernels#scores}.
@@ -29,7 +67,19 @@ sealed interface KeyValues permits Float32KeyValues, BFloat16KeyValues {
       int blocks,
       float[] scores,
       int scoresOffset,
-      int scoresStride);
+      int scoresStride) {
+    kernels.scores(
+        queries,
+        queriesOffset,
+        rows,
+        headDim,
+        keys,
+        firstSlot * words,
+        blocks,
+        scores,
+        scoresOffset,
+        scoresStride);
+  }
 
   /** Adds weighted values to sums; see {@link Kernels#addWeighted}. */
   void addWeighted(
@@ -41,5 +91,17 @@ sealed interface KeyValues permits Float32KeyValues, BFloat16KeyValues {
       int firstSlot,
       int count,
       float[] sums,
-      int sumsOffset);
+      int sumsOffset) {
+    kernels.addWeighted(
+        weights,
+        weightsOffset,
+        weightsStride,
+        rows,
+        values,
+        firstSlot * words,
+        count,
+        headDim,
+        sums,
+        sumsOffset);
+  }
 }

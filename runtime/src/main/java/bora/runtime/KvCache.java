@@ -2,7 +2,9 @@ package bora.runtime;
 
 import bora.formats.encoding.Encoding;
 import bora.formats.model.ModelConfig;
+import bora.runtime.kernel.CachedFloats;
 import bora.runtime.kernel.Kernels;
+import java.util.Arrays;
 
 /**
  * Keys and values of the tokens seen, a ring of {@link #capacity()} slots: position p is in slot
@@ -26,16 +28,16 @@ final class KvCache {
    * @param layerCount how many layers' keys and values there are to hold
    * @param contextTokens the most positions there will be
    * @param maxBatch the most tokens stored before the first of them attends
-   * @throws IllegalArgumentException when a head's keys do not fit an array
+   * @throws IllegalArgumentException when a head's keys do not fit {@link CachedFloats}
    */
   KvCache(ModelConfig config, KvCacheType type, int layerCount, int contextTokens, int maxBatch) {
     headDim = config.headDim();
     window = window(config, contextTokens);
     long slots = slots(config, contextTokens, maxBatch);
-    if (slots * headDim > Integer.MAX_VALUE) {
+    if (slots * headDim > CachedFloats.MAX_LENGTH) {
       throw new IllegalArgumentException(
           "context: expected at most "
-              + Integer.MAX_VALUE / headDim / RUN_SLOTS * RUN_SLOTS
+              + CachedFloats.MAX_LENGTH / headDim / RUN_SLOTS * RUN_SLOTS
               + " tokens for heads of "
               + headDim
               + ", found "
@@ -45,11 +47,7 @@ final class KvCache {
     heads = new KeyValues[layerCount][config.kvHeadCount()];
     for (KeyValues[] layer : heads) {
       for (int head = 0; head < layer.length; head++) {
-        layer[head] =
-            switch (type) {
-              case F32 -> new Float32KeyValues(capacity, headDim);
-              case BF16 -> new BFloat16KeyValues(capacity, headDim);
-            };
+        layer[head] = new KeyValues(type, capacity, headDim);
       }
     }
   }
@@ -62,6 +60,11 @@ final class KvCache {
   static long slots(ModelConfig config, int contextTokens, int maxBatch) {
     long needed = Math.min(contextTokens, (long) window(config, contextTokens) + maxBatch - 1);
     return Encoding.alignUp(needed, needed < contextTokens ? RUN_SLOTS : Kernels.KEYS_PER_BLOCK);
+  }
+
+  /** Of all keys and values. */
+  long byteSize() {
+    return Arrays.stream(heads).flatMap(Arrays::stream).mapToLong(KeyValues::byteSize).sum();
   }
 
   /** Number of slots, the same for as long as the cache lives. */

@@ -86,13 +86,13 @@ final class KvCacheTest {
   }
 
   @Test
-  void rejectsAContextThatNoArrayHolds() {
+  void rejectsAContextThatNoBufferHolds() {
     ModelConfig config = KnownModel.MISTRAL_7B_V0_2.config();
     IllegalArgumentException thrown =
         assertThrows(
             IllegalArgumentException.class, () -> cache(config, KvCacheType.F32, 20_000_000, 512));
     assertEquals(
-        "context: expected at most 16776960 tokens for heads of 128, found 20000000",
+        "context: expected at most 4194048 tokens for heads of 128, found 20000000",
         thrown.getMessage());
   }
 }

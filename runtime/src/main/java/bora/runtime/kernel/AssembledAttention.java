@@ -1,6 +1,5 @@
 package bora.runtime.kernel;
 
-import bora.formats.encoding.BFloat16;
 import bora.runtime.machine.MachineCode;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
@@ -27,19 +26,13 @@ final class AssembledAttention {
   }
 
   /**
-   * Over a cache of float32, the same at every call.
+   * For keys or values of one kind, the same at every call.
    *
    * @throws IllegalStateException when the code does not compute what it should
    */
-  static AssembledAttention ofFloat32() {
-    AssembledAttention attention = float32;
-    return attention != null ? attention : make(false);
-  }
-
-  /** Over a cache of bf16; see {@link #ofFloat32}. */
-  static AssembledAttention ofBFloat16() {
-    AssembledAttention attention = bfloat16;
-    return attention != null ? attention : make(true);
+  static AssembledAttention of(CachedFloats cached) {
+    AssembledAttention attention = cached.areBFloat16() ? bfloat16 : float32;
+    return attention != null ? attention : make(cached.areBFloat16());
   }
 
   private static synchronized AssembledAttention make(boolean ofBFloat16) {
@@ -56,17 +49,13 @@ final class AssembledAttention {
     return made;
   }
 
-  /**
-   * {@link Kernels#scores}.
-   *
-   * @param keys an array of floats, or of ints that are pairs of bf16
-   */
+  /** {@link Kernels#scores}. */
   void scores(
       float[] queries,
       int queriesOffset,
       int rows,
       int headDim,
-      MemorySegment keys,
+      CachedFloats keys,
       int keysOffset,
       int blocks,
       float[] scores,
@@ -79,27 +68,26 @@ final class AssembledAttention {
     scratch.setParameter(AttentionCode.ROWS_STRIDE, bytes(headDim));
     scratch.setParameter(AttentionCode.CACHE_OFFSET, bytes(keysOffset));
     scratch.setParameter(AttentionCode.RESULTS_STRIDE, bytes(scoresStride));
-    scratch.setParameter(AttentionCode.KEY_WORDS, words(headDim));
+    scratch.setParameter(AttentionCode.KEY_WORDS, keys.words(headDim));
     scratch.setParameter(AttentionCode.COUNT, blocks);
     for (int row = 0; row < rows; row += MAX_ROWS) {
       scratch.setParameter(AttentionCode.ROWS_OFFSET, bytes(queriesOffset + row * headDim));
       scratch.setParameter(AttentionCode.RESULTS_OFFSET, bytes(scoresOffset + row * scoresStride));
       this.scores[Math.min(MAX_ROWS, rows - row) - 1].run(
-          scratch.parameters, MemorySegment.ofArray(queries), keys, MemorySegment.ofArray(scores));
+          scratch.parameters,
+          MemorySegment.ofArray(queries),
+          keys.segment(),
+          MemorySegment.ofArray(scores));
     }
   }
 
-  /**
-   * {@link Kernels#addWeighted}.
-   *
-   * @param values an array of floats, or of ints that are pairs of bf16
-   */
+  /** {@link Kernels#addWeighted}. */
   void addWeighted(
       float[] weights,
       int weightsOffset,
       int weightsStride,
       int rows,
-      MemorySegment values,
+      CachedFloats values,
       int valuesOffset,
       int count,
       int headDim,
@@ -109,7 +97,7 @@ final class AssembledAttention {
       return;
     }
     AssembledScratch scratch = AssembledScratch.ofThread();
-    int words = words(headDim);
+    int words = values.words(headDim);
     int chunkWords = AttentionCode.chunkVectors(ofBFloat16) * LANES;
     int rest = words % chunkWords;
     scratch.setParameter(AttentionCode.ROWS_STRIDE, bytes(weightsStride));
@@ -127,12 +115,11 @@ final class AssembledAttention {
       // The code counts them down.
       scratch.setParameter(AttentionCode.CHUNKS, words / chunkWords);
       addWeighted[Math.min(MAX_ROWS, rows - row) - 1].run(
-          scratch.parameters, MemorySegment.ofArray(weights), values, MemorySegment.ofArray(sums));
+          scratch.parameters,
+          MemorySegment.ofArray(weights),
+          values.segment(),
+          MemorySegment.ofArray(sums));
     }
-  }
-
-  private int words(int headDim) {
-    return ofBFloat16 ? headDim / 2 : headDim;
   }
 
   private static long bytes(int words) {
@@ -145,52 +132,37 @@ final class AssembledAttention {
     int headDim = ofBFloat16 ? 2 * words : words;
     int keys = Kernels.KEYS_PER_BLOCK;
     SplittableRandom random = new SplittableRandom(1);
-    float[] floats = random(random, keys * headDim);
-    int[] pairs = new int[keys * headDim / 2];
-    for (int i = 0; i < pairs.length; i++) {
-      int upper = BFloat16.fromFloat(floats[2 * i]);
-      pairs[i] = upper << 16 | (BFloat16.fromFloat(floats[2 * i + 1]) & 0xFFFF);
-    }
-    MemorySegment cache = ofBFloat16 ? MemorySegment.ofArray(pairs) : MemorySegment.ofArray(floats);
+    CachedFloats cached =
+        ofBFloat16 ? CachedFloats.bfloat16(keys * words) : CachedFloats.float32(keys * words);
+    cached.put(0, 1, random(random, keys * headDim), 0, keys * headDim);
     for (int rows = 1; rows <= MAX_ROWS; rows++) {
       float[] x = random(random, rows * Math.max(keys, headDim));
       float[] found = new float[rows * keys];
-      scores(x, 0, rows, headDim, cache, 0, 1, found, 0, keys);
+      scores(x, 0, rows, headDim, cached, 0, 1, found, 0, keys);
       int row = rows - 1;
       for (int key = 0; key < keys; key += 7) {
         float sum = 0;
         for (int word = 0; word < words; word++) {
           int at = word * keys + key;
           float first = x[row * headDim + word];
+          sum = Math.fma(cached.get(at, false), first, sum);
           if (ofBFloat16) {
-            sum = Math.fma(low(pairs[at]), first, sum);
-            sum = Math.fma(high(pairs[at]), x[row * headDim + words + word], sum);
-          } else {
-            sum = Math.fma(floats[at], first, sum);
+            sum = Math.fma(cached.get(at, true), x[row * headDim + words + word], sum);
           }
         }
         AssembledSelfTest.check("attention", sum, found[row * keys + key]);
       }
       float[] sums = x.clone();
-      addWeighted(x, 0, keys, rows, cache, 0, keys, headDim, sums, 0);
+      addWeighted(x, 0, keys, rows, cached, 0, keys, headDim, sums, 0);
       for (int i = 0; i < headDim; i += 5) {
         float sum = x[row * headDim + i];
         for (int s = 0; s < keys; s++) {
           int at = s * words + i % words;
-          float value = !ofBFloat16 ? floats[at] : i < words ? low(pairs[at]) : high(pairs[at]);
-          sum = Math.fma(value, x[row * keys + s], sum);
+          sum = Math.fma(cached.get(at, i >= words), x[row * keys + s], sum);
         }
         AssembledSelfTest.check("attention", sum, sums[row * headDim + i]);
       }
     }
-  }
-
-  private static float low(int pair) {
-    return Float.intBitsToFloat(pair << 16);
-  }
-
-  private static float high(int pair) {
-    return Float.intBitsToFloat(pair & 0xFFFF_0000);
   }
 
   private static float[] random(SplittableRandom random, int length) {

@@ -3,7 +3,6 @@ package bora.runtime.kernel;
 import bora.formats.encoding.EncodedTensor;
 import bora.formats.encoding.Encoding;
 import bora.runtime.machine.MachineCode;
-import java.lang.foreign.MemorySegment;
 import java.lang.ref.Reference;
 
 /**
@@ -146,7 +145,7 @@ public final class AssembledKernels implements Kernels {
       int queriesOffset,
       int rows,
       int headDim,
-      float[] keys,
+      CachedFloats keys,
       int keysOffset,
       int blocks,
       float[] scores,
@@ -161,50 +160,14 @@ public final class AssembledKernels implements Kernels {
         scoresOffset,
         scoresStride,
         blocks);
-    AttentionBounds.checkKeys(keys.length, keysOffset, blocks, headDim);
-    AssembledAttention.ofFloat32()
+    AttentionBounds.checkKeys(keys, keysOffset, blocks, headDim);
+    AssembledAttention.of(keys)
         .scores(
             queries,
             queriesOffset,
             rows,
             headDim,
-            MemorySegment.ofArray(keys),
-            keysOffset,
-            blocks,
-            scores,
-            scoresOffset,
-            scoresStride);
-  }
-
-  @Override
-  public void scores(
-      float[] queries,
-      int queriesOffset,
-      int rows,
-      int headDim,
-      int[] keys,
-      int keysOffset,
-      int blocks,
-      float[] scores,
-      int scoresOffset,
-      int scoresStride) {
-    AttentionBounds.checkScores(
-        queries.length,
-        queriesOffset,
-        rows,
-        headDim,
-        scores.length,
-        scoresOffset,
-        scoresStride,
-        blocks);
-    AttentionBounds.checkKeyPairs(keys.length, keysOffset, blocks, headDim);
-    AssembledAttention.ofBFloat16()
-        .scores(
-            queries,
-            queriesOffset,
-            rows,
-            headDim,
-            MemorySegment.ofArray(keys),
+            keys,
             keysOffset,
             blocks,
             scores,
@@ -218,7 +181,7 @@ public final class AssembledKernels implements Kernels {
       int weightsOffset,
       int weightsStride,
       int rows,
-      float[] values,
+      CachedFloats values,
       int valuesOffset,
       int count,
       int headDim,
@@ -233,50 +196,14 @@ public final class AssembledKernels implements Kernels {
         headDim,
         sums.length,
         sumsOffset);
-    AttentionBounds.checkValues(values.length, valuesOffset, count, headDim);
-    AssembledAttention.ofFloat32()
+    AttentionBounds.checkValues(values, valuesOffset, count, headDim);
+    AssembledAttention.of(values)
         .addWeighted(
             weights,
             weightsOffset,
             weightsStride,
             rows,
-            MemorySegment.ofArray(values),
-            valuesOffset,
-            count,
-            headDim,
-            sums,
-            sumsOffset);
-  }
-
-  @Override
-  public void addWeighted(
-      float[] weights,
-      int weightsOffset,
-      int weightsStride,
-      int rows,
-      int[] values,
-      int valuesOffset,
-      int count,
-      int headDim,
-      float[] sums,
-      int sumsOffset) {
-    AttentionBounds.checkWeighted(
-        weights.length,
-        weightsOffset,
-        weightsStride,
-        rows,
-        count,
-        headDim,
-        sums.length,
-        sumsOffset);
-    AttentionBounds.checkValuePairs(values.length, valuesOffset, count, headDim);
-    AssembledAttention.ofBFloat16()
-        .addWeighted(
-            weights,
-            weightsOffset,
-            weightsStride,
-            rows,
-            MemorySegment.ofArray(values),
+            values,
             valuesOffset,
             count,
             headDim,

@@ -21,13 +21,8 @@ final class AttentionBounds {
     checkStrided(scoresLength, scoresOffset, scoresStride, rows, width);
   }
 
-  static void checkKeys(int length, int offset, int blocks, int elementsPerKey) {
-    int keys = Math.multiplyExact(blocks, Kernels.KEYS_PER_BLOCK);
-    Objects.checkFromIndexSize(offset, Math.multiplyExact(keys, elementsPerKey), length);
-  }
-
-  static void checkKeyPairs(int length, int offset, int blocks, int headDim) {
-    checkKeys(length, offset, blocks, pairs(headDim));
+  static void checkKeys(CachedFloats keys, int offset, int blocks, int headDim) {
+    checkValues(keys, offset, Math.multiplyExact(blocks, Kernels.KEYS_PER_BLOCK), headDim);
   }
 
   static void checkWeighted(
@@ -44,25 +39,15 @@ final class AttentionBounds {
     Objects.checkFromIndexSize(sumsOffset, Math.multiplyExact(rows, headDim), sumsLength);
   }
 
-  static void checkValues(int length, int offset, int count, int elementsPerValue) {
-    Objects.checkFromIndexSize(offset, Math.multiplyExact(count, elementsPerValue), length);
-  }
-
-  static void checkValuePairs(int length, int offset, int count, int headDim) {
-    checkValues(length, offset, count, pairs(headDim));
+  static void checkValues(CachedFloats values, int offset, int count, int headDim) {
+    int words = Math.multiplyExact(count, values.words(headDim));
+    Objects.checkFromIndexSize(offset, words, values.length());
   }
 
   private static void checkRows(int rows) {
     if (rows < 1) {
       throw new IllegalArgumentException("expected at least 1 row, found " + rows);
     }
-  }
-
-  private static int pairs(int headDim) {
-    if (headDim % 2 != 0) {
-      throw new IllegalArgumentException("expected an even headDim, found " + headDim);
-    }
-    return headDim / 2;
   }
 
   private static void checkStrided(int length, int offset, int stride, int rows, int width) {

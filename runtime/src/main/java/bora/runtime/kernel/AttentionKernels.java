@@ -2,7 +2,10 @@ package bora.runtime.kernel;
 
 import static bora.runtime.kernel.Lanes.FLOATS;
 import static bora.runtime.kernel.Lanes.INTS;
+import static bora.runtime.kernel.Lanes.LITTLE_ENDIAN;
+import static bora.runtime.kernel.Lanes.MEMORY;
 
+import java.lang.ref.Reference;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.VectorOperators;
@@ -21,6 +24,8 @@ final class AttentionKernels {
   /** Vectors side by side in a block. */
   private static final int PARTS = BLOCK / Lanes.COUNT;
 
+  private static final long BLOCK_BYTES = (long) BLOCK * Float.BYTES;
+  private static final long VECTOR_BYTES = (long) Lanes.COUNT * Float.BYTES;
   private static final int HIGH_HALF = 0xFFFF_0000;
 
   private AttentionKernels() {}
@@ -30,80 +35,42 @@ final class AttentionKernels {
       int queriesOffset,
       int rows,
       int headDim,
-      float[] keys,
+      CachedFloats keys,
       int keysOffset,
       int blocks,
       float[] scores,
       int scoresOffset,
       int scoresStride) {
+    int words = keys.words(headDim);
     int columns = blocks * PARTS;
     for (int row = 0; row < rows; row += 4) {
       int last = rows - 1;
       int r1 = Math.min(row + 1, last);
       int r2 = Math.min(row + 2, last);
       int r3 = Math.min(row + 3, last);
+      int q0 = queriesOffset + row * headDim;
+      int q1 = queriesOffset + r1 * headDim;
+      int q2 = queriesOffset + r2 * headDim;
+      int q3 = queriesOffset + r3 * headDim;
       for (int column = 0; column < columns; column += 2) {
         int other = Math.min(column + 1, columns - 1);
-        scores(
-            queries,
-            queriesOffset + row * headDim,
-            queriesOffset + r1 * headDim,
-            queriesOffset + r2 * headDim,
-            queriesOffset + r3 * headDim,
-            headDim,
-            keys,
-            keysOffset + columnOffset(column, headDim),
-            keysOffset + columnOffset(other, headDim),
-            scores,
-            scoresOffset + row * scoresStride,
-            scoresOffset + r1 * scoresStride,
-            scoresOffset + r2 * scoresStride,
-            scoresOffset + r3 * scoresStride,
-            column * Lanes.COUNT,
-            other * Lanes.COUNT);
+        long k0 = keys.address(keysOffset + columnOffset(column, words));
+        long k1 = keys.address(keysOffset + columnOffset(other, words));
+        int s0 = scoresOffset + row * scoresStride;
+        int s1 = scoresOffset + r1 * scoresStride;
+        int s2 = scoresOffset + r2 * scoresStride;
+        int s3 = scoresOffset + r3 * scoresStride;
+        int column0 = column * Lanes.COUNT;
+        int column1 = other * Lanes.COUNT;
+        if (keys.areBFloat16()) {
+          scoresOfPairs(
+              queries, q0, q1, q2, q3, words, k0, k1, scores, s0, s1, s2, s3, column0, column1);
+        } else {
+          scores(queries, q0, q1, q2, q3, words, k0, k1, scores, s0, s1, s2, s3, column0, column1);
+        }
       }
     }
-  }
-
-  static void scores(
-      float[] queries,
-      int queriesOffset,
-      int rows,
-      int headDim,
-      int[] keys,
-      int keysOffset,
-      int blocks,
-      float[] scores,
-      int scoresOffset,
-      int scoresStride) {
-    int half = headDim / 2;
-    int columns = blocks * PARTS;
-    for (int row = 0; row < rows; row += 4) {
-      int last = rows - 1;
-      int r1 = Math.min(row + 1, last);
-      int r2 = Math.min(row + 2, last);
-      int r3 = Math.min(row + 3, last);
-      for (int column = 0; column < columns; column += 2) {
-        int other = Math.min(column + 1, columns - 1);
-        scores(
-            queries,
-            queriesOffset + row * headDim,
-            queriesOffset + r1 * headDim,
-            queriesOffset + r2 * headDim,
-            queriesOffset + r3 * headDim,
-            half,
-            keys,
-            keysOffset + columnOffset(column, half),
-            keysOffset + columnOffset(other, half),
-            scores,
-            scoresOffset + row * scoresStride,
-            scoresOffset + r1 * scoresStride,
-            scoresOffset + r2 * scoresStride,
-            scoresOffset + r3 * scoresStride,
-            column * Lanes.COUNT,
-            other * Lanes.COUNT);
-      }
-    }
+    Reference.reachabilityFence(keys);
   }
 
   /** Where a vector of slots begins in blocks of so many elements a slot. */
@@ -118,9 +85,8 @@ final class AttentionKernels {
       int q2,
       int q3,
       int headDim,
-      float[] keys,
-      int k0,
-      int k1,
+      long k0,
+      long k1,
       float[] scores,
       int s0,
       int s1,
@@ -137,8 +103,10 @@ final class AttentionKernels {
     FloatVector b2 = a0;
     FloatVector b3 = a0;
     for (int i = 0; i < headDim; i++) {
-      FloatVector a = FloatVector.fromArray(FLOATS, keys, k0 + i * BLOCK);
-      FloatVector b = FloatVector.fromArray(FLOATS, keys, k1 + i * BLOCK);
+      FloatVector a =
+          FloatVector.fromMemorySegment(FLOATS, MEMORY, k0 + i * BLOCK_BYTES, LITTLE_ENDIAN);
+      FloatVector b =
+          FloatVector.fromMemorySegment(FLOATS, MEMORY, k1 + i * BLOCK_BYTES, LITTLE_ENDIAN);
       FloatVector q = FloatVector.broadcast(FLOATS, queries[q0 + i]);
       a0 = a.fma(q, a0);
       b0 = b.fma(q, b0);
@@ -162,16 +130,15 @@ final class AttentionKernels {
     b3.intoArray(scores, s3 + column1);
   }
 
-  private static void scores(
+  private static void scoresOfPairs(
       float[] queries,
       int q0,
       int q1,
       int q2,
       int q3,
       int half,
-      int[] keys,
-      int k0,
-      int k1,
+      long k0,
+      long k1,
       float[] scores,
       int s0,
       int s1,
@@ -188,8 +155,10 @@ final class AttentionKernels {
     FloatVector b2 = a0;
     FloatVector b3 = a0;
     for (int i = 0; i < half; i++) {
-      IntVector wordA = IntVector.fromArray(INTS, keys, k0 + i * BLOCK);
-      IntVector wordB = IntVector.fromArray(INTS, keys, k1 + i * BLOCK);
+      IntVector wordA =
+          IntVector.fromMemorySegment(INTS, MEMORY, k0 + i * BLOCK_BYTES, LITTLE_ENDIAN);
+      IntVector wordB =
+          IntVector.fromMemorySegment(INTS, MEMORY, k1 + i * BLOCK_BYTES, LITTLE_ENDIAN);
       FloatVector a = wordA.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
       FloatVector b = wordB.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
       FloatVector q = FloatVector.broadcast(FLOATS, queries[q0 + i]);
@@ -234,13 +203,15 @@ final class AttentionKernels {
       int weightsOffset,
       int weightsStride,
       int rows,
-      float[] values,
+      CachedFloats values,
       int valuesOffset,
       int count,
       int headDim,
       float[] sums,
       int sumsOffset) {
     int lanes = Lanes.COUNT;
+    int words = values.words(headDim);
+    boolean pairs = values.areBFloat16();
     for (int row = 0; row < rows; row += 4) {
       int last = rows - 1;
       int r1 = Math.min(row + 1, last);
@@ -255,33 +226,27 @@ final class AttentionKernels {
       int y2 = sumsOffset + r2 * headDim;
       int y3 = sumsOffset + r3 * headDim;
       int i = 0;
-      for (; i <= headDim - 4 * lanes; i += 4 * lanes) {
-        int v = valuesOffset + i;
-        addFour(
-            weights, w0, w1, w2, w3, values, v, count, headDim, sums, y0 + i, y1 + i, y2 + i,
-            y3 + i);
+      for (; !pairs && i <= words - 4 * lanes; i += 4 * lanes) {
+        long v = values.address(valuesOffset + i);
+        addFour(weights, w0, w1, w2, w3, v, count, words, sums, y0 + i, y1 + i, y2 + i, y3 + i);
       }
-      for (; i <= headDim - lanes; i += lanes) {
-        int v = valuesOffset + i;
-        addOne(
-            weights, w0, w1, w2, w3, values, v, count, headDim, sums, y0 + i, y1 + i, y2 + i,
-            y3 + i);
+      for (; i <= words - lanes; i += lanes) {
+        long v = values.address(valuesOffset + i);
+        if (pairs) {
+          addPairs(weights, w0, w1, w2, w3, v, count, words, sums, y0 + i, y1 + i, y2 + i, y3 + i);
+        } else {
+          addOne(weights, w0, w1, w2, w3, v, count, words, sums, y0 + i, y1 + i, y2 + i, y3 + i);
+        }
       }
-      if (i < headDim) {
+      if (i < words) {
         for (int r = row; r <= r3; r++) {
+          int w = weightsOffset + r * weightsStride;
           addRest(
-              weights,
-              weightsOffset + r * weightsStride,
-              values,
-              valuesOffset,
-              count,
-              i,
-              headDim,
-              sums,
-              sumsOffset + r * headDim);
+              weights, w, values, valuesOffset, count, i, words, sums, sumsOffset + r * headDim);
         }
       }
     }
+    Reference.reachabilityFence(values);
   }
 
   /** Four vectors of components. */
@@ -291,16 +256,16 @@ final class AttentionKernels {
       int w1,
       int w2,
       int w3,
-      float[] values,
-      int valuesAt,
+      long valuesAt,
       int count,
-      int headDim,
+      int words,
       float[] sums,
       int y0,
       int y1,
       int y2,
       int y3) {
     int lanes = Lanes.COUNT;
+    long valueBytes = (long) words * Float.BYTES;
     FloatVector a0 = FloatVector.fromArray(FLOATS, sums, y0);
     FloatVector b0 = FloatVector.fromArray(FLOATS, sums, y0 + lanes);
     FloatVector c0 = FloatVector.fromArray(FLOATS, sums, y0 + 2 * lanes);
@@ -318,11 +283,14 @@ final class AttentionKernels {
     FloatVector c3 = FloatVector.fromArray(FLOATS, sums, y3 + 2 * lanes);
     FloatVector d3 = FloatVector.fromArray(FLOATS, sums, y3 + 3 * lanes);
     for (int i = 0; i < count; i++) {
-      int v = valuesAt + i * headDim;
-      FloatVector a = FloatVector.fromArray(FLOATS, values, v);
-      FloatVector b = FloatVector.fromArray(FLOATS, values, v + lanes);
-      FloatVector c = FloatVector.fromArray(FLOATS, values, v + 2 * lanes);
-      FloatVector d = FloatVector.fromArray(FLOATS, values, v + 3 * lanes);
+      long v = valuesAt + i * valueBytes;
+      FloatVector a = FloatVector.fromMemorySegment(FLOATS, MEMORY, v, LITTLE_ENDIAN);
+      FloatVector b =
+          FloatVector.fromMemorySegment(FLOATS, MEMORY, v + VECTOR_BYTES, LITTLE_ENDIAN);
+      FloatVector c =
+          FloatVector.fromMemorySegment(FLOATS, MEMORY, v + 2 * VECTOR_BYTES, LITTLE_ENDIAN);
+      FloatVector d =
+          FloatVector.fromMemorySegment(FLOATS, MEMORY, v + 3 * VECTOR_BYTES, LITTLE_ENDIAN);
       FloatVector w = FloatVector.broadcast(FLOATS, weights[w0 + i]);
       a0 = a.fma(w, a0);
       b0 = b.fma(w, b0);
@@ -369,21 +337,22 @@ final class AttentionKernels {
       int w1,
       int w2,
       int w3,
-      float[] values,
-      int valuesAt,
+      long valuesAt,
       int count,
-      int headDim,
+      int words,
       float[] sums,
       int y0,
       int y1,
       int y2,
       int y3) {
+    long valueBytes = (long) words * Float.BYTES;
     FloatVector a0 = FloatVector.fromArray(FLOATS, sums, y0);
     FloatVector a1 = FloatVector.fromArray(FLOATS, sums, y1);
     FloatVector a2 = FloatVector.fromArray(FLOATS, sums, y2);
     FloatVector a3 = FloatVector.fromArray(FLOATS, sums, y3);
     for (int i = 0; i < count; i++) {
-      FloatVector a = FloatVector.fromArray(FLOATS, values, valuesAt + i * headDim);
+      FloatVector a =
+          FloatVector.fromMemorySegment(FLOATS, MEMORY, valuesAt + i * valueBytes, LITTLE_ENDIAN);
       a0 = a.fma(FloatVector.broadcast(FLOATS, weights[w0 + i]), a0);
       a1 = a.fma(FloatVector.broadcast(FLOATS, weights[w1 + i]), a1);
       a2 = a.fma(FloatVector.broadcast(FLOATS, weights[w2 + i]), a2);
@@ -395,74 +364,6 @@ final class AttentionKernels {
     a3.intoArray(sums, y3);
   }
 
-  /** What components are left, of one row. */
-  private static void addRest(
-      float[] weights,
-      int weightsAt,
-      float[] values,
-      int valuesAt,
-      int count,
-      int from,
-      int headDim,
-      float[] sums,
-      int sumsAt) {
-    for (int i = 0; i < count; i++) {
-      for (int c = from; c < headDim; c++) {
-        sums[sumsAt + c] =
-            Math.fma(values[valuesAt + i * headDim + c], weights[weightsAt + i], sums[sumsAt + c]);
-      }
-    }
-  }
-
-  static void addWeighted(
-      float[] weights,
-      int weightsOffset,
-      int weightsStride,
-      int rows,
-      int[] values,
-      int valuesOffset,
-      int count,
-      int headDim,
-      float[] sums,
-      int sumsOffset) {
-    int lanes = Lanes.COUNT;
-    int half = headDim / 2;
-    for (int row = 0; row < rows; row += 4) {
-      int last = rows - 1;
-      int r1 = Math.min(row + 1, last);
-      int r2 = Math.min(row + 2, last);
-      int r3 = Math.min(row + 3, last);
-      int w0 = weightsOffset + row * weightsStride;
-      int w1 = weightsOffset + r1 * weightsStride;
-      int w2 = weightsOffset + r2 * weightsStride;
-      int w3 = weightsOffset + r3 * weightsStride;
-      int y0 = sumsOffset + row * headDim;
-      int y1 = sumsOffset + r1 * headDim;
-      int y2 = sumsOffset + r2 * headDim;
-      int y3 = sumsOffset + r3 * headDim;
-      int i = 0;
-      for (; i <= half - lanes; i += lanes) {
-        int v = valuesOffset + i;
-        addPairs(
-            weights, w0, w1, w2, w3, values, v, count, half, sums, y0 + i, y1 + i, y2 + i, y3 + i);
-      }
-      if (i < half) {
-        for (int r = row; r <= r3; r++) {
-          addRest(
-              weights,
-              weightsOffset + r * weightsStride,
-              values,
-              valuesOffset,
-              count,
-              i,
-              half,
-              sums,
-              sumsOffset + r * headDim);
-        }
-      }
-    }
-  }
-
   /** One vector of words, so two of components. */
   private static void addPairs(
       float[] weights,
@@ -470,25 +371,26 @@ final class AttentionKernels {
       int w1,
       int w2,
       int w3,
-      int[] values,
-      int valuesAt,
+      long valuesAt,
       int count,
-      int half,
+      int words,
       float[] sums,
       int y0,
       int y1,
       int y2,
       int y3) {
+    long valueBytes = (long) words * Float.BYTES;
     FloatVector a0 = FloatVector.fromArray(FLOATS, sums, y0);
-    FloatVector b0 = FloatVector.fromArray(FLOATS, sums, y0 + half);
+    FloatVector b0 = FloatVector.fromArray(FLOATS, sums, y0 + words);
     FloatVector a1 = FloatVector.fromArray(FLOATS, sums, y1);
-    FloatVector b1 = FloatVector.fromArray(FLOATS, sums, y1 + half);
+    FloatVector b1 = FloatVector.fromArray(FLOATS, sums, y1 + words);
     FloatVector a2 = FloatVector.fromArray(FLOATS, sums, y2);
-    FloatVector b2 = FloatVector.fromArray(FLOATS, sums, y2 + half);
+    FloatVector b2 = FloatVector.fromArray(FLOATS, sums, y2 + words);
     FloatVector a3 = FloatVector.fromArray(FLOATS, sums, y3);
-    FloatVector b3 = FloatVector.fromArray(FLOATS, sums, y3 + half);
+    FloatVector b3 = FloatVector.fromArray(FLOATS, sums, y3 + words);
     for (int i = 0; i < count; i++) {
-      IntVector word = IntVector.fromArray(INTS, values, valuesAt + i * half);
+      IntVector word =
+          IntVector.fromMemorySegment(INTS, MEMORY, valuesAt + i * valueBytes, LITTLE_ENDIAN);
       FloatVector a = word.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
       FloatVector b = word.and(HIGH_HALF).reinterpretAsFloats();
       FloatVector w = FloatVector.broadcast(FLOATS, weights[w0 + i]);
@@ -505,34 +407,36 @@ final class AttentionKernels {
       b3 = b.fma(w, b3);
     }
     a0.intoArray(sums, y0);
-    b0.intoArray(sums, y0 + half);
+    b0.intoArray(sums, y0 + words);
     a1.intoArray(sums, y1);
-    b1.intoArray(sums, y1 + half);
+    b1.intoArray(sums, y1 + words);
     a2.intoArray(sums, y2);
-    b2.intoArray(sums, y2 + half);
+    b2.intoArray(sums, y2 + words);
     a3.intoArray(sums, y3);
-    b3.intoArray(sums, y3 + half);
+    b3.intoArray(sums, y3 + words);
   }
 
   /** What words are left, of one row. */
   private static void addRest(
       float[] weights,
       int weightsAt,
-      int[] values,
+      CachedFloats values,
       int valuesAt,
       int count,
       int from,
-      int half,
+      int words,
       float[] sums,
       int sumsAt) {
     for (int i = 0; i < count; i++) {
       float weight = weights[weightsAt + i];
-      for (int c = from; c < half; c++) {
-        int word = values[valuesAt + i * half + c];
+      for (int c = from; c < words; c++) {
+        int word = valuesAt + i * words + c;
         int low = sumsAt + c;
-        int high = low + half;
-        sums[low] = Math.fma(Float.intBitsToFloat(word << 16), weight, sums[low]);
-        sums[high] = Math.fma(Float.intBitsToFloat(word & HIGH_HALF), weight, sums[high]);
+        sums[low] = Math.fma(values.get(word, false), weight, sums[low]);
+        if (values.areBFloat16()) {
+          int high = low + words;
+          sums[high] = Math.fma(values.get(word, true), weight, sums[high]);
+        }
       }
     }
   }

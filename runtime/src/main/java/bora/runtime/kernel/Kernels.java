@@ -106,8 +106,8 @@ public sealed interface Kernels permits ScalarKernels, VectorKernels, AssembledK
    *
    * @param queries [rows, headDim] from {@code queriesOffset}
    * @param rows at least 1
-   * @param keys [blocks, headDim, {@link #KEYS_PER_BLOCK}] from {@code keysOffset}: component i of
-   *     key s at {@code (s / B * headDim + i) * B + s % B} where {@code B} is that number
+   * @param keys [blocks, words, {@link #KEYS_PER_BLOCK}] from word {@code keysOffset}: word i of
+   *     key s at {@code (s / B * words + i) * B + s % B} where {@code B} is that number
    * @param scoresStride from one row to the next
    */
   void scores(
@@ -115,26 +115,7 @@ public sealed interface Kernels permits ScalarKernels, VectorKernels, AssembledK
       int queriesOffset,
       int rows,
       int headDim,
-      float[] keys,
-      int keysOffset,
-      int blocks,
-      float[] scores,
-      int scoresOffset,
-      int scoresStride);
-
-  /**
-   * Scores queries against keys in bf16.
-   *
-   * @param headDim even
-   * @param keys [blocks, headDim / 2, {@link #KEYS_PER_BLOCK}] from {@code keysOffset}: word i of a
-   *     key holds component i in its lower half and component {@code headDim / 2 + i} in its upper
-   */
-  void scores(
-      float[] queries,
-      int queriesOffset,
-      int rows,
-      int headDim,
-      int[] keys,
+      CachedFloats keys,
       int keysOffset,
       int blocks,
       float[] scores,
@@ -143,12 +124,11 @@ public sealed interface Kernels permits ScalarKernels, VectorKernels, AssembledK
 
   /**
    * Adds weighted values: {@code sums[sumsOffset + r * headDim + i] += sum over s of
-   * weights[weightsOffset + r * weightsStride + s] * values[valuesOffset + s * headDim + i]}, in
-   * the order of s.
+   * weights[weightsOffset + r * weightsStride + s] * value(s)[i]}, in the order of s.
    *
    * @param weightsStride from one row to the next
    * @param rows at least 1
-   * @param values [count, headDim] from {@code valuesOffset}
+   * @param values [count, words] from word {@code valuesOffset}
    * @param sums [rows, headDim] from {@code sumsOffset}
    */
   void addWeighted(
@@ -156,25 +136,7 @@ public sealed interface Kernels permits ScalarKernels, VectorKernels, AssembledK
       int weightsOffset,
       int weightsStride,
       int rows,
-      float[] values,
-      int valuesOffset,
-      int count,
-      int headDim,
-      float[] sums,
-      int sumsOffset);
-
-  /**
-   * Adds weighted values in bf16.
-   *
-   * @param values [count, headDim / 2] words from {@code valuesOffset}, as of the keys in bf16
-   * @param headDim even
-   */
-  void addWeighted(
-      float[] weights,
-      int weightsOffset,
-      int weightsStride,
-      int rows,
-      int[] values,
+      CachedFloats values,
       int valuesOffset,
       int count,
       int headDim,

@@ -1,6 +1,5 @@
 package bora.runtime.kernel;
 
-import bora.formats.encoding.BFloat16;
 import bora.formats.encoding.BlockDecoder;
 import bora.formats.encoding.EncodedTensor;
 import java.lang.foreign.MemorySegment;
@@ -156,7 +155,7 @@ public final class ScalarKernels implements Kernels {
       int queriesOffset,
       int rows,
       int headDim,
-      float[] keys,
+      CachedFloats keys,
       int keysOffset,
       int blocks,
       float[] scores,
@@ -171,78 +170,20 @@ public final class ScalarKernels implements Kernels {
         scoresOffset,
         scoresStride,
         blocks);
-    AttentionBounds.checkKeys(keys.length, keysOffset, blocks, headDim);
+    AttentionBounds.checkKeys(keys, keysOffset, blocks, headDim);
+    int words = keys.words(headDim);
     for (int row = 0; row < rows; row++) {
       for (int slot = 0; slot < blocks * KEYS_PER_BLOCK; slot++) {
+        int lane = slot % KEYS_PER_BLOCK;
+        int first = keysOffset + (slot - lane) * words + lane;
         double sum = 0;
         for (int i = 0; i < headDim; i++) {
-          sum +=
-              (double) queries[queriesOffset + row * headDim + i]
-                  * key(keys, keysOffset, slot, i, headDim);
+          float key = keys.get(first + i % words * KEYS_PER_BLOCK, i >= words);
+          sum += (double) queries[queriesOffset + row * headDim + i] * key;
         }
         scores[scoresOffset + row * scoresStride + slot] = (float) sum;
       }
     }
-  }
-
-  @Override
-  public void scores(
-      float[] queries,
-      int queriesOffset,
-      int rows,
-      int headDim,
-      int[] keys,
-      int keysOffset,
-      int blocks,
-      float[] scores,
-      int scoresOffset,
-      int scoresStride) {
-    AttentionBounds.checkScores(
-        queries.length,
-        queriesOffset,
-        rows,
-        headDim,
-        scores.length,
-        scoresOffset,
-        scoresStride,
-        blocks);
-    AttentionBounds.checkKeyPairs(keys.length, keysOffset, blocks, headDim);
-    for (int row = 0; row < rows; row++) {
-      for (int slot = 0; slot < blocks * KEYS_PER_BLOCK; slot++) {
-        double sum = 0;
-        for (int i = 0; i < headDim; i++) {
-          sum +=
-              (double) queries[queriesOffset + row * headDim + i]
-                  * key(keys, keysOffset, slot, i, headDim);
-        }
-        scores[scoresOffset + row * scoresStride + slot] = (float) sum;
-      }
-    }
-  }
-
-  private static float key(float[] keys, int offset, int slot, int i, int headDim) {
-    int lane = slot % KEYS_PER_BLOCK;
-    return keys[offset + (slot - lane) * headDim + i * KEYS_PER_BLOCK + lane];
-  }
-
-  private static float key(int[] keys, int offset, int slot, int i, int headDim) {
-    int half = headDim / 2;
-    int lane = slot % KEYS_PER_BLOCK;
-    return ofPair(keys[offset + (slot - lane) * half + i % half * KEYS_PER_BLOCK + lane], i < half);
-  }
-
-  private static float value(float[] values, int offset, int slot, int i, int headDim) {
-    return values[offset + slot * headDim + i];
-  }
-
-  private static float value(int[] values, int offset, int slot, int i, int headDim) {
-    int half = headDim / 2;
-    return ofPair(values[offset + slot * half + i % half], i < half);
-  }
-
-  /** One of two bf16 values in a word. */
-  private static float ofPair(int word, boolean lower) {
-    return BFloat16.toFloat((short) (lower ? word : word >>> 16));
   }
 
   @Override
@@ -251,7 +192,7 @@ public final class ScalarKernels implements Kernels {
       int weightsOffset,
       int weightsStride,
       int rows,
-      float[] values,
+      CachedFloats values,
       int valuesOffset,
       int count,
       int headDim,
@@ -266,47 +207,14 @@ public final class ScalarKernels implements Kernels {
         headDim,
         sums.length,
         sumsOffset);
-    AttentionBounds.checkValues(values.length, valuesOffset, count, headDim);
+    AttentionBounds.checkValues(values, valuesOffset, count, headDim);
+    int words = values.words(headDim);
     for (int row = 0; row < rows; row++) {
       for (int i = 0; i < headDim; i++) {
         double sum = sums[sumsOffset + row * headDim + i];
         for (int slot = 0; slot < count; slot++) {
           float weight = weights[weightsOffset + row * weightsStride + slot];
-          sum += (double) weight * value(values, valuesOffset, slot, i, headDim);
-        }
-        sums[sumsOffset + row * headDim + i] = (float) sum;
-      }
-    }
-  }
-
-  @Override
-  public void addWeighted(
-      float[] weights,
-      int weightsOffset,
-      int weightsStride,
-      int rows,
-      int[] values,
-      int valuesOffset,
-      int count,
-      int headDim,
-      float[] sums,
-      int sumsOffset) {
-    AttentionBounds.checkWeighted(
-        weights.length,
-        weightsOffset,
-        weightsStride,
-        rows,
-        count,
-        headDim,
-        sums.length,
-        sumsOffset);
-    AttentionBounds.checkValuePairs(values.length, valuesOffset, count, headDim);
-    for (int row = 0; row < rows; row++) {
-      for (int i = 0; i < headDim; i++) {
-        double sum = sums[sumsOffset + row * headDim + i];
-        for (int slot = 0; slot < count; slot++) {
-          float weight = weights[weightsOffset + row * weightsStride + slot];
-          sum += (double) weight * value(values, valuesOffset, slot, i, headDim);
+          sum += (double) weight * values.get(valuesOffset + slot * words + i % words, i >= words);
         }
         sums[sumsOffset + row * headDim + i] = (float) sum;
       }

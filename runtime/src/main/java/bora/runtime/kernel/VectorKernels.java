@@ -122,7 +122,7 @@ public final class VectorKernels implements Kernels {
       int queriesOffset,
       int rows,
       int headDim,
-      float[] keys,
+      CachedFloats keys,
       int keysOffset,
       int blocks,
       float[] scores,
@@ -137,42 +137,7 @@ public final class VectorKernels implements Kernels {
         scoresOffset,
         scoresStride,
         blocks);
-    AttentionBounds.checkKeys(keys.length, keysOffset, blocks, headDim);
-    AttentionKernels.scores(
-        queries,
-        queriesOffset,
-        rows,
-        headDim,
-        keys,
-        keysOffset,
-        blocks,
-        scores,
-        scoresOffset,
-        scoresStride);
-  }
-
-  @Override
-  public void scores(
-      float[] queries,
-      int queriesOffset,
-      int rows,
-      int headDim,
-      int[] keys,
-      int keysOffset,
-      int blocks,
-      float[] scores,
-      int scoresOffset,
-      int scoresStride) {
-    AttentionBounds.checkScores(
-        queries.length,
-        queriesOffset,
-        rows,
-        headDim,
-        scores.length,
-        scoresOffset,
-        scoresStride,
-        blocks);
-    AttentionBounds.checkKeyPairs(keys.length, keysOffset, blocks, headDim);
+    AttentionBounds.checkKeys(keys, keysOffset, blocks, headDim);
     AttentionKernels.scores(
         queries,
         queriesOffset,
@@ -192,7 +157,7 @@ public final class VectorKernels implements Kernels {
       int weightsOffset,
       int weightsStride,
       int rows,
-      float[] values,
+      CachedFloats values,
       int valuesOffset,
       int count,
       int headDim,
@@ -207,42 +172,7 @@ public final class VectorKernels implements Kernels {
         headDim,
         sums.length,
         sumsOffset);
-    AttentionBounds.checkValues(values.length, valuesOffset, count, headDim);
-    AttentionKernels.addWeighted(
-        weights,
-        weightsOffset,
-        weightsStride,
-        rows,
-        values,
-        valuesOffset,
-        count,
-        headDim,
-        sums,
-        sumsOffset);
-  }
-
-  @Override
-  public void addWeighted(
-      float[] weights,
-      int weightsOffset,
-      int weightsStride,
-      int rows,
-      int[] values,
-      int valuesOffset,
-      int count,
-      int headDim,
-      float[] sums,
-      int sumsOffset) {
-    AttentionBounds.checkWeighted(
-        weights.length,
-        weightsOffset,
-        weightsStride,
-        rows,
-        count,
-        headDim,
-        sums.length,
-        sumsOffset);
-    AttentionBounds.checkValuePairs(values.length, valuesOffset, count, headDim);
+    AttentionBounds.checkValues(values, valuesOffset, count, headDim);
     AttentionKernels.addWeighted(
         weights,
         weightsOffset,

@@ -34,7 +34,8 @@ class AllocationKernelTest {
 
   private static final Kernels VECTOR = Kernels.vector();
   private static final Kernels FASTEST = Kernels.fastest();
-  private static final int[] PAIRS = new int[1000];
+  private static final CachedFloats CACHED = CachedFloats.float32(1000);
+  private static final CachedFloats PAIRS = CachedFloats.bfloat16(1000);
 
   @ParameterizedTest
   @EnumSource(Encoding.class)
@@ -91,7 +92,7 @@ class AllocationKernelTest {
     SCORES {
       @Override
       void run(Kernels kernels, float[] x, float[] y) {
-        kernels.scores(x, 0, 4, 8, x, 0, 3, y, 0, 96);
+        kernels.scores(x, 0, 4, 8, CACHED, 0, 3, y, 0, 96);
       }
     },
     SCORES_OF_BFLOAT16 {
@@ -103,7 +104,7 @@ class AllocationKernelTest {
     ADD_WEIGHTED {
       @Override
       void run(Kernels kernels, float[] x, float[] y) {
-        kernels.addWeighted(x, 0, 10, 4, x, 0, 10, 100, y, 0);
+        kernels.addWeighted(x, 0, 10, 4, CACHED, 0, 10, 100, y, 0);
       }
     },
     ADD_WEIGHTED_BFLOAT16 {

@@ -4,7 +4,6 @@ import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
-import bora.formats.encoding.BFloat16;
 import bora.runtime.machine.MachineCode;
 import java.util.Arrays;
 import java.util.Random;
@@ -111,8 +110,8 @@ class AssembledElementTest {
     int keyCount = blocks * Kernels.KEYS_PER_BLOCK;
     int stride = keyCount + 3;
     float[] queries = random(rows * headDim, 1);
-    float[] keys = random(keyCount * headDim, 2);
-    int[] pairs = pairs(keyCount * headDim / 2);
+    CachedFloats keys = AttentionKernelTest.cached(random(keyCount * headDim, 2));
+    CachedFloats pairs = AttentionKernelTest.pairs(keyCount * headDim / 2, 3);
     float[] scores = random(rows * stride, 4);
     assertSameBits(
         scores,
@@ -147,8 +146,8 @@ class AssembledElementTest {
   void weightedSumsAreTheSameBits(int headDim, int rows, int count) {
     int stride = count + 3;
     float[] weights = random(rows * stride, 1);
-    float[] values = random(count * headDim, 2);
-    int[] pairs = pairs(count * headDim / 2);
+    CachedFloats values = AttentionKernelTest.cached(random(count * headDim, 2));
+    CachedFloats pairs = AttentionKernelTest.pairs(count * headDim / 2, 3);
     float[] sums = random(rows * headDim, 4);
     assertSameBits(
         sums,
@@ -228,15 +227,5 @@ class AssembledElementTest {
       values[i] = 2 * random.nextFloat() - 1;
     }
     return values;
-  }
-
-  private static int[] pairs(int length) {
-    float[] values = random(2 * length, 3);
-    int[] words = new int[MARGIN + length + MARGIN];
-    for (int i = 0; i < length; i++) {
-      int upper = BFloat16.fromFloat(values[2 * i]);
-      words[MARGIN + i] = upper << 16 | (BFloat16.fromFloat(values[2 * i + 1]) & 0xFFFF);
-    }
-    return words;
   }
 }

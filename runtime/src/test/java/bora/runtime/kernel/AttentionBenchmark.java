@@ -37,20 +37,24 @@ public class AttentionBenchmark {
   private final float[] queries = new float[ROWS * HEAD_DIM];
   private final float[] scores = new float[ROWS * RUN];
   private final float[] sums = new float[ROWS * HEAD_DIM];
-  private float[][] floats;
-  private int[][] pairs;
+  private CachedFloats[] floats;
+  private CachedFloats[] pairs;
 
   @Setup
   public void fill() {
     int heads = positions == RUN ? 1 : 8;
     Random random = new Random(1);
-    floats = new float[heads][positions * HEAD_DIM];
-    pairs = new int[heads][positions * HEAD_DIM / 2];
+    floats = new CachedFloats[heads];
+    pairs = new CachedFloats[heads];
+    float[] x = new float[positions * HEAD_DIM];
     for (int head = 0; head < heads; head++) {
-      for (int i = 0; i < floats[head].length; i++) {
-        floats[head][i] = random.nextFloat();
-        pairs[head][i / 2] = 0x3F00_3F00 | random.nextInt(0x80);
+      for (int i = 0; i < x.length; i++) {
+        x[i] = random.nextFloat();
       }
+      floats[head] = CachedFloats.float32(x.length);
+      floats[head].put(0, 1, x, 0, x.length);
+      pairs[head] = CachedFloats.bfloat16(x.length / 2);
+      pairs[head].put(0, 1, x, 0, x.length);
     }
     for (int i = 0; i < queries.length; i++) {
       queries[i] = random.nextFloat();
@@ -59,7 +63,7 @@ public class AttentionBenchmark {
 
   @Benchmark
   public float[] scores() {
-    for (float[] keys : floats) {
+    for (CachedFloats keys : floats) {
       for (int at = 0; at < positions; at += RUN) {
         kernels.scores(
             queries,
@@ -79,7 +83,7 @@ public class AttentionBenchmark {
 
   @Benchmark
   public float[] scoresOfBFloat16() {
-    for (int[] keys : pairs) {
+    for (CachedFloats keys : pairs) {
       for (int at = 0; at < positions; at += RUN) {
         kernels.scores(
             queries,
@@ -99,7 +103,7 @@ public class AttentionBenchmark {
 
   @Benchmark
   public float[] addWeighted() {
-    for (float[] values : floats) {
+    for (CachedFloats values : floats) {
       for (int at = 0; at < positions; at += RUN) {
         kernels.addWeighted(scores, 0, RUN, ROWS, values, at * HEAD_DIM, RUN, HEAD_DIM, sums, 0);
       }
@@ -109,7 +113,7 @@ public class AttentionBenchmark {
 
   @Benchmark
   public float[] addWeightedBFloat16() {
-    for (int[] values : pairs) {
+    for (CachedFloats values : pairs) {
       for (int at = 0; at < positions; at += RUN) {
         kernels.addWeighted(
             scores, 0, RUN, ROWS, values, at * HEAD_DIM / 2, RUN, HEAD_DIM, sums, 0);

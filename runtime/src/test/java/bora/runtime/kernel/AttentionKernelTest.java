@@ -3,7 +3,6 @@ package bora.runtime.kernel;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
-import bora.formats.encoding.BFloat16;
 import java.util.Arrays;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
@@ -29,7 +28,8 @@ class AttentionKernelTest {
     int keyCount = blocks * Kernels.KEYS_PER_BLOCK;
     int stride = keyCount + 3;
     float[] queries = random(rows * headDim, 1);
-    float[] keys = random(keyCount * headDim, 2);
+    float[] keyFloats = random(keyCount * headDim, 2);
+    CachedFloats keys = cached(keyFloats);
     float[] expected = outside(rows * stride);
     float[] found = expected.clone();
     SCALAR.scores(queries, MARGIN, rows, headDim, keys, MARGIN, blocks, expected, MARGIN, stride);
@@ -37,11 +37,11 @@ class AttentionKernelTest {
     assertClose(expected, found);
     float byHand = 0;
     for (int i = 0; i < headDim; i++) {
-      byHand += queries[MARGIN + i] * keys[MARGIN + i * Kernels.KEYS_PER_BLOCK + 3];
+      byHand += queries[MARGIN + i] * keyFloats[MARGIN + i * Kernels.KEYS_PER_BLOCK + 3];
     }
     assertEquals(byHand, expected[MARGIN + 3], 1e-4f);
 
-    int[] pairs = pairs(keyCount * headDim / 2, 3);
+    CachedFloats pairs = pairs(keyCount * headDim / 2, 3);
     expected = outside(rows * stride);
     found = expected.clone();
     SCALAR.scores(queries, MARGIN, rows, headDim, pairs, MARGIN, blocks, expected, MARGIN, stride);
@@ -62,7 +62,8 @@ class AttentionKernelTest {
   void weightedSumsEqualTheDefinition(int headDim, int rows, int count) {
     int stride = count + 3;
     float[] weights = random(rows * stride, 1);
-    float[] values = random(count * headDim, 2);
+    float[] valueFloats = random(count * headDim, 2);
+    CachedFloats values = cached(valueFloats);
     float[] expected = random(rows * headDim, 4);
     float[] found = expected.clone();
     float first = expected[MARGIN + 1];
@@ -72,11 +73,11 @@ class AttentionKernelTest {
         weights, MARGIN, stride, rows, values, MARGIN, count, headDim, found, MARGIN);
     assertClose(expected, found);
     for (int i = 0; i < count; i++) {
-      first += weights[MARGIN + i] * values[MARGIN + i * headDim + 1];
+      first += weights[MARGIN + i] * valueFloats[MARGIN + i * headDim + 1];
     }
     assertEquals(first, expected[MARGIN + 1], 1e-4f);
 
-    int[] pairs = pairs(count * headDim / 2, 3);
+    CachedFloats pairs = pairs(count * headDim / 2, 3);
     SCALAR.addWeighted(
         weights, MARGIN, stride, rows, pairs, MARGIN, count, headDim, expected, MARGIN);
     VECTOR.addWeighted(weights, MARGIN, stride, rows, pairs, MARGIN, count, headDim, found, MARGIN);
@@ -87,16 +88,17 @@ class AttentionKernelTest {
   void aPairHoldsTwoComponentsHalfAHeadApart() {
     for (Kernels kernels : new Kernels[] {SCALAR, VECTOR}) {
       int headDim = 4;
-      int[] keys = new int[headDim / 2 * Kernels.KEYS_PER_BLOCK];
-      keys[Kernels.KEYS_PER_BLOCK + 7] = pair(3, 5);
+      CachedFloats keys = CachedFloats.bfloat16(headDim / 2 * Kernels.KEYS_PER_BLOCK);
+      keys.put(7, Kernels.KEYS_PER_BLOCK, new float[] {0, 3, 0, 5}, 0, headDim);
       float[] scores = new float[2 * Kernels.KEYS_PER_BLOCK];
       float[] queries = {0, 1, 0, 0, 0, 0, 0, 1};
       kernels.scores(queries, 0, 2, headDim, keys, 0, 1, scores, 0, Kernels.KEYS_PER_BLOCK);
       assertEquals(3, scores[7]);
       assertEquals(5, scores[Kernels.KEYS_PER_BLOCK + 7]);
+      CachedFloats values = CachedFloats.bfloat16(headDim / 2);
+      values.put(0, 1, new float[] {1, 3, 2, 4}, 0, headDim);
       float[] sums = new float[headDim];
-      kernels.addWeighted(
-          new float[] {2}, 0, 1, 1, new int[] {pair(1, 2), pair(3, 4)}, 0, 1, headDim, sums, 0);
+      kernels.addWeighted(new float[] {2}, 0, 1, 1, values, 0, 1, headDim, sums, 0);
       assertEquals(2, sums[0]);
       assertEquals(6, sums[1]);
       assertEquals(4, sums[2]);
@@ -105,21 +107,22 @@ class AttentionKernelTest {
   }
 
   @Test
-  void refusesRangesOutsideTheArrays() {
+  void refusesRangesOutsideTheMemory() {
     float[] x = new float[128];
-    int[] pairs = new int[63];
+    CachedFloats cached = CachedFloats.float32(128);
+    CachedFloats pairs = CachedFloats.bfloat16(63);
     for (Kernels kernels : new Kernels[] {SCALAR, VECTOR, Kernels.fastest()}) {
       Class<? extends Exception> outside = IndexOutOfBoundsException.class;
-      assertThrows(outside, () -> kernels.scores(x, 125, 1, 4, x, 0, 1, new float[32], 0, 32));
-      assertThrows(outside, () -> kernels.scores(x, 0, 1, 4, x, 1, 1, new float[32], 0, 32));
-      assertThrows(outside, () -> kernels.scores(x, 0, 2, 4, x, 0, 1, new float[63], 0, 32));
+      assertThrows(outside, () -> kernels.scores(x, 125, 1, 4, cached, 0, 1, new float[32], 0, 32));
+      assertThrows(outside, () -> kernels.scores(x, 0, 1, 4, cached, 1, 1, new float[32], 0, 32));
+      assertThrows(outside, () -> kernels.scores(x, 0, 2, 4, cached, 0, 1, new float[63], 0, 32));
       assertThrows(outside, () -> kernels.scores(x, 0, 1, 4, pairs, 0, 1, new float[32], 0, 32));
-      assertThrows(outside, () -> kernels.addWeighted(x, 127, 2, 1, x, 0, 2, 4, x, 0));
-      assertThrows(outside, () -> kernels.addWeighted(x, 0, 100, 2, x, 0, 29, 4, x, 0));
+      assertThrows(outside, () -> kernels.addWeighted(x, 127, 2, 1, cached, 0, 2, 4, x, 0));
+      assertThrows(outside, () -> kernels.addWeighted(x, 0, 100, 2, cached, 0, 29, 4, x, 0));
       assertThrows(outside, () -> kernels.addWeighted(x, 0, 32, 1, pairs, 0, 32, 4, x, 0));
       Class<? extends Exception> wrong = IllegalArgumentException.class;
-      assertThrows(wrong, () -> kernels.scores(x, 0, 0, 4, x, 0, 1, new float[32], 0, 32));
-      assertThrows(wrong, () -> kernels.scores(x, 0, 2, 4, x, 0, 1, new float[64], 0, 31));
+      assertThrows(wrong, () -> kernels.scores(x, 0, 0, 4, cached, 0, 1, new float[32], 0, 32));
+      assertThrows(wrong, () -> kernels.scores(x, 0, 2, 4, cached, 0, 1, new float[64], 0, 31));
       assertThrows(wrong, () -> kernels.addWeighted(x, 0, 4, 1, pairs, 0, 4, 3, x, 0));
     }
   }
@@ -145,16 +148,16 @@ class AttentionKernelTest {
     return values;
   }
 
-  private static int[] pairs(int length, long seed) {
-    float[] values = random(2 * length, seed);
-    int[] words = new int[MARGIN + length + MARGIN];
-    for (int i = 0; i < length; i++) {
-      words[MARGIN + i] = pair(values[MARGIN + 2 * i], values[MARGIN + 2 * i + 1]);
-    }
-    return words;
+  static CachedFloats cached(float[] x) {
+    CachedFloats cached = CachedFloats.float32(x.length);
+    cached.put(0, 1, x, 0, x.length);
+    return cached;
   }
 
-  private static int pair(float lower, float upper) {
-    return BFloat16.fromFloat(upper) << 16 | (BFloat16.fromFloat(lower) & 0xFFFF);
+  /** Words of two bf16, with margins. */
+  static CachedFloats pairs(int length, long seed) {
+    CachedFloats pairs = CachedFloats.bfloat16(MARGIN + length + MARGIN);
+    pairs.put(MARGIN, 1, random(2 * length, seed), MARGIN, 2 * length);
+    return pairs;
   }
 }
