@@ -23,7 +23,10 @@ public record HostMemory(
   private static final Path STATUS = Path.of("/proc/self/status");
 
   /** Java 25 with what bora loads and compiles, less all the other parts; on Linux, x86-64. */
-  private static final long VIRTUAL_MACHINE_BYTES = 100_000_000;
+  private static final long VIRTUAL_MACHINE_BYTES = 75_000_000;
+
+  /** What the second compiler takes besides, where the virtual machine was not started without. */
+  private static final long SECOND_COMPILER_BYTES = 20_000_000;
 
   /** Of so many tokens at once the kernels copy activations. */
   private static final int COPIED_TOKENS = 128;
@@ -49,7 +52,12 @@ public record HostMemory(
         kvCacheBytes(config, cacheType, contextTokens, maxBatch),
         Float.BYTES * (scratchFloats(config, maxBatch) + threads * threadFloats(config, maxBatch)),
         freshHeapBytes,
-        VIRTUAL_MACHINE_BYTES);
+        virtualMachineBytes());
+  }
+
+  private static long virtualMachineBytes() {
+    boolean quickCompilerAlone = System.getProperty("java.vm.info", "").contains("emulated-client");
+    return VIRTUAL_MACHINE_BYTES + (quickCompilerAlone ? 0 : SECOND_COMPILER_BYTES);
   }
 
   private static long kvCacheBytes(
