@@ -2,6 +2,7 @@ package bora.converter.cli;
 
 import java.io.PrintWriter;
 import java.io.StringWriter;
+import java.net.URISyntaxException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
@@ -27,5 +28,21 @@ record CommandLineRun(int exitCode, String out, String err) {
       directory = directory.getParent();
     }
     return directory.resolve("examples").resolve(name);
+  }
+
+  /**
+   * A checkpoint of random weights, a hundred times smaller than the examples, with what
+   * transformers computed of it; {@link GeometryTest} says which there are.
+   */
+  static Path geometry(String name) {
+    try {
+      return Path.of(
+              CommandLineRun.class
+                  .getResource("/bora/converter/geometries/" + name + "/config.json")
+                  .toURI())
+          .getParent();
+    } catch (URISyntaxException e) {
+      throw new IllegalStateException(e);
+    }
   }
 }

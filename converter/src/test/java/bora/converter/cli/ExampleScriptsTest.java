@@ -33,7 +33,7 @@ class ExampleScriptsTest {
         bora,
         """
         #!/bin/sh
-        exec '%s' -XX:+UseSerialGC -XX:-UsePerfData -Xmx512m \\
+        exec '%s' -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:-UsePerfData -Xmx512m \\
           --add-modules jdk.incubator.vector --enable-native-access=ALL-UNNAMED -cp '%s' %s "$@"
         """
             .formatted(
@@ -69,12 +69,12 @@ class ExampleScriptsTest {
     Path out = directory.resolve("out");
     Map<String, Object> environment =
         Map.of(
-            "CHECKPOINT", CommandLineRun.example("tiny-mistral"),
+            "CHECKPOINT", CommandLineRun.geometry("odd-widths"),
             "OUT", out,
-            "BITS", "6",
+            "BITS", "8",
             "PROFILE", "fast",
             "LICENSE", "apache-2.0",
-            "BASE_MODEL", "owner/tiny-mistral",
+            "BASE_MODEL", "owner/odd-widths",
             "SIGN_KEY", keys.secret(),
             "VERIFY_KEY", keys.open(),
             "SOURCE_DATE_EPOCH", "1700000000");

@@ -2,7 +2,6 @@ package bora.converter.cli;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
-import java.net.URISyntaxException;
 import java.nio.file.Path;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -16,14 +15,6 @@ import org.junit.jupiter.params.provider.ValueSource;
  */
 class GeometryTest {
   @TempDir private Path directory;
-
-  private static Path checkpoint(String name) throws URISyntaxException {
-    return Path.of(
-            GeometryTest.class
-                .getResource("/bora/converter/geometries/" + name + "/config.json")
-                .toURI())
-        .getParent();
-  }
 
   @ParameterizedTest
   @ValueSource(
@@ -39,9 +30,9 @@ class GeometryTest {
         // Experts fused: 16 of 9 rows, 4 a token, 5 heads of 4 to a key, a window of 6, tied, bf16.
         "sixteen-experts"
       })
-  void anOddGeometryComputesWhatTransformersDoes(String name) throws URISyntaxException {
+  void anOddGeometryComputesWhatTransformersDoes(String name) {
     Path pack = directory.resolve("model.bora");
-    Path checkpoint = checkpoint(name);
+    Path checkpoint = CommandLineRun.geometry(name);
     CommandLineRun run =
         CommandLineRun.of(
             "build",

@@ -38,8 +38,8 @@ import org.junit.jupiter.params.provider.MethodSource;
 /** A release of three budgets, and everything that can be wrong with one. */
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
 class ReleaseCommandTest {
-  private static final Path MIXTRAL = CommandLineRun.example("tiny-mixtral");
-  private static final List<String> BUDGETS = List.of("6.5", "5.5", "4.75");
+  private static final Path CHECKPOINT = CommandLineRun.geometry("three-experts");
+  private static final List<String> BUDGETS = List.of("12.0", "10.0", "9.0");
 
   private Path directory;
   private List<Path> packs;
@@ -51,14 +51,14 @@ class ReleaseCommandTest {
   @BeforeAll
   void buildsAndReleasesThreeBudgets(@TempDir Path temporary) throws Exception {
     directory = temporary;
-    List<Object> build = new ArrayList<>(List.of("build", MIXTRAL, "--profile", "fast"));
+    List<Object> build = new ArrayList<>(List.of("build", CHECKPOINT, "--profile", "fast"));
     BUDGETS.forEach(bits -> build.addAll(List.of("--bits", bits)));
     build.addAll(List.of("-o", directory.resolve("packs")));
     CommandLineRun run = CommandLineRun.of(build.toArray());
     assertEquals(0, run.exitCode(), run.err());
     packs =
         BUDGETS.stream()
-            .map(bits -> directory.resolve("packs/tiny-mixtral-" + bits + "bpw.bora"))
+            .map(bits -> directory.resolve("packs/three-experts-" + bits + "bpw.bora"))
             .toList();
     KeyFiles keys = KeyFiles.in(directory);
     key = keys.secret();
@@ -72,7 +72,7 @@ class ReleaseCommandTest {
     List<Object> arguments = new ArrayList<>(List.of("release"));
     arguments.addAll(packs);
     arguments.addAll(List.of("-o", out, "--license", "apache-2.0", "--language", "en"));
-    arguments.addAll(List.of("--base-model", "owner/tiny-mixtral"));
+    arguments.addAll(List.of("--base-model", "owner/three-experts"));
     arguments.addAll(Arrays.asList(options));
     return CommandLineRun.of(arguments.toArray());
   }
@@ -98,7 +98,7 @@ class ReleaseCommandTest {
     summary.get("files").forEach(f -> told.put(f.get("name").asText(), f.get("sha256").asText()));
     assertEquals(hashes(released), told);
     assertEquals(BUDGETS.size(), summary.get("packs").size());
-    assertEquals("tiny-mixtral", summary.get("name").asText());
+    assertEquals("three-experts", summary.get("name").asText());
   }
 
   @Test
@@ -107,7 +107,7 @@ class ReleaseCommandTest {
     String[] parts = card.split("---\n", 3);
     assertEquals("", parts[0]);
     JsonNode front = new YAMLMapper().readTree(parts[1]);
-    assertEquals("owner/tiny-mixtral", front.get("base_model").asText());
+    assertEquals("owner/three-experts", front.get("base_model").asText());
     assertEquals("quantized", front.get("base_model_relation").asText());
     assertEquals("apache-2.0", front.get("license").asText());
     assertEquals("text-generation", front.get("pipeline_tag").asText());
@@ -115,9 +115,10 @@ class ReleaseCommandTest {
     for (int i = 0; i < packs.size(); i++) {
       JsonNode metrics =
           json(Files.readString(
-                  released.resolve("tiny-mixtral-" + BUDGETS.get(i) + "bpw.report.json")))
+                  released.resolve("three-experts-" + BUDGETS.get(i) + "bpw.report.json")))
               .get("metrics");
-      String row = card.lines().filter(line -> line.startsWith("| `tiny-mixtral-")).toList().get(i);
+      String row =
+          card.lines().filter(line -> line.startsWith("| `three-experts-")).toList().get(i);
       assertTrue(row.contains(String.valueOf(Files.size(packs.get(i)))), row);
       String divergence = String.format(Locale.ROOT, "%.5f", metrics.get("kld.mean").doubleValue());
       assertTrue(row.contains(divergence), row);
@@ -141,7 +142,7 @@ class ReleaseCommandTest {
             .findValuesAsText("type")
             .contains("kld.mean"));
     JsonNode checkpoint = component.get("pedigree").get("ancestors").get(0);
-    assertTrue(checkpoint.findValuesAsText("name").contains("model-00001-of-00002.safetensors"));
+    assertTrue(checkpoint.findValuesAsText("name").contains("pytorch_model.bin"));
   }
 
   @Test
@@ -166,7 +167,8 @@ class ReleaseCommandTest {
       files =
           found
               .map(file -> file.getFileName().toString())
-              .filter(name -> !List.of("oci", "release.sig", "tiny-mixtral.tar.zst").contains(name))
+              .filter(
+                  name -> !List.of("oci", "release.sig", "three-experts.tar.zst").contains(name))
               .collect(Collectors.toSet());
     }
     assertEquals(files, layers);
@@ -196,7 +198,7 @@ class ReleaseCommandTest {
     CommandLineRun run = CommandLineRun.of("verify-signature", released, "--key", publicKey);
     Files.write(file, signature);
     assertEquals(3, run.exitCode());
-    assertTrue(run.err().contains("oci, tiny-mixtral.tar.zst"), run.err());
+    assertTrue(run.err().contains("oci, three-experts.tar.zst"), run.err());
   }
 
   @Test
@@ -211,7 +213,8 @@ class ReleaseCommandTest {
         Path place = Files.createDirectories(directory.resolve(zone + "/place"));
         List<Path> copies = new ArrayList<>();
         for (Path file :
-            List.of(packs.get(0), packs.get(0).resolveSibling("tiny-mixtral-6.5bpw.report.json"))) {
+            List.of(
+                packs.get(0), packs.get(0).resolveSibling("three-experts-12.0bpw.report.json"))) {
           Files.copy(file, place.resolve(file.getFileName()));
         }
         copies.add(place.resolve(packs.get(0).getFileName()));
@@ -233,7 +236,7 @@ class ReleaseCommandTest {
   @Test
   void aPackInShardsIsThatPack() throws IOException {
     Path out = directory.resolve("sharded");
-    CommandLineRun run = release(packs.subList(0, 1), out, "--max-shard-size", "1500000");
+    CommandLineRun run = release(packs.subList(0, 1), out, "--max-shard-size", "12000");
     assertEquals(0, run.exitCode(), run.err());
     ByteArrayOutputStream together = new ByteArrayOutputStream();
     List<Path> shards;
@@ -242,7 +245,7 @@ class ReleaseCommandTest {
     }
     assertTrue(shards.size() > 3, shards.toString());
     for (Path shard : shards) {
-      assertTrue(Files.size(shard) <= 1_500_000, shard.toString());
+      assertTrue(Files.size(shard) <= 12_000, shard.toString());
       together.write(Files.readAllBytes(shard));
     }
     assertArrayEquals(Files.readAllBytes(packs.get(0)), together.toByteArray());
@@ -253,14 +256,14 @@ class ReleaseCommandTest {
     assertEquals(
         0,
         CommandLineRun.of(
-                "verify", shards.get(0), "--reference", MIXTRAL.resolve("reference.safetensors"))
+                "verify", shards.get(0), "--reference", CHECKPOINT.resolve("reference.safetensors"))
             .exitCode());
     // A sharded pack can be released again, cut otherwise.
     Path again = directory.resolve("again");
     assertEquals(0, release(List.of(shards.get(1)), again).exitCode());
     assertArrayEquals(
         Files.readAllBytes(packs.get(0)),
-        Files.readAllBytes(again.resolve("tiny-mixtral-6.5bpw.bora")));
+        Files.readAllBytes(again.resolve("three-experts-12.0bpw.bora")));
   }
 
   @Test
@@ -346,9 +349,9 @@ class ReleaseCommandTest {
     for (String name : List.of("unreported", "misreported", "failed")) {
       Files.copy(packs.get(0), directory.resolve(name + ".bora"));
     }
-    Path report = packs.get(0).resolveSibling("tiny-mixtral-6.5bpw.report.json");
+    Path report = packs.get(0).resolveSibling("three-experts-12.0bpw.report.json");
     Files.copy(
-        packs.get(1).resolveSibling("tiny-mixtral-5.5bpw.report.json"),
+        packs.get(1).resolveSibling("three-experts-10.0bpw.report.json"),
         directory.resolve("misreported.report.json"));
     Files.writeString(
         directory.resolve("failed.report.json"),
