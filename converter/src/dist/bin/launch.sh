@@ -77,8 +77,12 @@ start() {
   [ -t 2 ] && terminal=true
 
   # Every module makes the start slower, so those for releases are there for the commands that need them.
-  more='' modules='' native='' compiling='' heap=''
+  more='' modules='' native='' compiling='' heap='' recorded=$recording.for
   case ${1-} in
+    '' | -*)
+      # Less is loaded than would pay for mapping the recording.
+      recorded=''
+      ;;
     release | verify-signature | push | pull)
       more=:$libraries-release
       modules=--add-modules=org.bouncycastle.pkix,org.bouncycastle.provider,com.github.luben.zstd_jni,cyclonedx.core.java,com.fasterxml.jackson.dataformat.xml,com.networknt.schema,org.apache.commons.codec,org.apache.commons.collections4,org.apache.commons.io,java.net.http
@@ -104,7 +108,7 @@ start() {
   if [ "$command" = rehearse ] && [ -f "$file" ]; then
     run=record
     set -- "-XX:AOTCacheOutput=$recording.$$" "$@"
-  elif [ -z "$more" ] && [ -f "$recording.for" ] && [ "$(recorded_for)" = "$(cat "$recording.for")" ]; then
+  elif [ -z "$more" ] && [ -f "$recorded" ] && [ "$(recorded_for)" = "$(cat "$recorded")" ]; then
     set -- "-XX:AOTCache=$recording" "$@"
   fi
 
