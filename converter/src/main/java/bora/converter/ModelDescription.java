@@ -10,6 +10,7 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Optional;
+import java.util.stream.Collectors;
 
 /**
  * What can be said of a model without its weights.
@@ -73,6 +74,8 @@ public record ModelDescription(
         name,
         null,
         "no such file, and no model built in; those are "
-            + Arrays.stream(KnownModel.values()).map(KnownModel::id).toList());
+            + Arrays.stream(KnownModel.values())
+                .map(KnownModel::id)
+                .collect(Collectors.joining(", ")));
   }
 }

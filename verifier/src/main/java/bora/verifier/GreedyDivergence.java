@@ -40,8 +40,8 @@ public record GreedyDivergence(int step, int expected, int found, double margin,
         + expected
         + ", by a margin of "
         + String.format(Locale.ROOT, "%.3g", margin)
-        + (isNearTie() ? ": a near tie, within the " : ": an error, beyond the ")
+        + (isNearTie() ? ": a near tie, no more than the " : ": an error, more than the ")
         + String.format(Locale.ROOT, "%.3g", tolerance)
-        + " that errors as its logits have elsewhere explain";
+        + " that errors like those of its other logits explain";
   }
 }

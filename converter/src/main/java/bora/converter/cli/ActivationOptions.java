@@ -11,7 +11,7 @@ final class ActivationOptions {
       defaultValue = "f32",
       description = {
         "f32: as they are (default)",
-        "int8: rounded to 8 bits for q8, q6 and q4: faster, and nearly as exact"
+        "int8: rounded to 8 bits, but for f32 and bf16 weights: faster, and nearly as exact"
       })
   Activations activations;
 }

@@ -2,7 +2,7 @@ package bora.formats.encoding;
 
 import java.lang.foreign.MemorySegment;
 
-/** q8, q6 and q4: codes on the half-integer grid of {@link ScalarGrid}. */
+/** The scalar encodings: codes on the half-integer grid of {@link ScalarGrid}. */
 record ScalarDecoder(Encoding encoding) implements BlockDecoder {
   @Override
   public float valueAt(MemorySegment panel, int columns, int lane, int column) {
