@@ -4,6 +4,7 @@
  */
 module bora.formats {
   requires transitive com.fasterxml.jackson.databind;
+  requires jdk.unsupported;
   requires org.apache.commons.compress;
 
   exports bora.formats;

@@ -184,7 +184,11 @@ public final class PackWriter implements AutoCloseable {
     if (range == null) {
       throw new IllegalArgumentException("the layout has no tensor " + key);
     }
-    return new TensorSink(this, range, checksum -> complete(key, checksum));
+    ByteRange inFile = inFile(range);
+    return new TensorSink(
+        file.range(inFile.offsetBytes(), inFile.lengthBytes()),
+        range.lengthBytes(),
+        checksum -> complete(key, checksum));
   }
 
   private void complete(TensorKey key, Checksum checksum) throws IOException {
@@ -256,7 +260,7 @@ public final class PackWriter implements AutoCloseable {
     attachmentSums.put(name, running.end());
   }
 
-  void writeAt(long offsetBytes, ByteBuffer bytes) throws IOException {
+  private void writeAt(long offsetBytes, ByteBuffer bytes) throws IOException {
     file.writeAt(offsetBytes - startBytes(), bytes);
   }
 

@@ -1,5 +1,6 @@
 package bora.formats.pack;
 
+import bora.formats.RangeWriter;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 
@@ -13,16 +14,16 @@ public final class TensorSink implements AutoCloseable {
     void complete(Checksum checksum) throws IOException;
   }
 
-  private final PackWriter writer;
-  private final ByteRange range;
+  private final RangeWriter writer;
+  private final long lengthBytes;
   private final Completion completion;
   private final Checksum.Running running = new Checksum.Running();
   private long writtenBytes;
   private boolean closed;
 
-  TensorSink(PackWriter writer, ByteRange range, Completion completion) {
+  TensorSink(RangeWriter writer, long lengthBytes, Completion completion) {
     this.writer = writer;
-    this.range = range;
+    this.lengthBytes = lengthBytes;
     this.completion = completion;
   }
 
@@ -33,20 +34,26 @@ public final class TensorSink implements AutoCloseable {
    */
   public void append(ByteBuffer bytes) throws IOException {
     int length = bytes.remaining();
-    if (length > range.lengthBytes() - writtenBytes) {
-      throw new IllegalStateException("more than the " + range.lengthBytes() + " bytes laid out");
+    if (length > lengthBytes - writtenBytes) {
+      throw new IllegalStateException("more than the " + lengthBytes + " bytes laid out");
     }
     running.update(bytes);
-    writer.writeAt(range.offsetBytes() + writtenBytes, bytes);
+    writer.append(bytes);
     writtenBytes += length;
   }
 
   /** Ends the tensor; without all its bytes it stays missing and the writer will not finish. */
   @Override
   public void close() throws IOException {
-    if (!closed && writtenBytes == range.lengthBytes()) {
-      closed = true;
-      completion.complete(running.end());
+    if (closed) {
+      return;
+    }
+    closed = true;
+    try (writer) {
+      if (writtenBytes == lengthBytes) {
+        writer.finish();
+        completion.complete(running.end());
+      }
     }
   }
 }

@@ -1,0 +1,84 @@
+package bora.formats;
+
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.nio.ByteBuffer;
+
+/**
+ * Writes a range of a {@link PartialFile} in order, from one thread: its whole blocks past the
+ * system's cache, where the file system has a way, what is before and behind them through it.
+ */
+public final class RangeWriter implements AutoCloseable {
+  /** So many that a disk's answer takes longer than waking up for it. */
+  private static final int STAGING_BYTES = 4 << 20;
+
+  private final PartialFile file;
+  private final int blockBytes;
+  private final Arena arena = Arena.ofConfined();
+
+  /** Begins at a block of the file; empty for a range that has no whole block. */
+  private final ByteBuffer staging;
+
+  /** Where the next byte goes that is not staged. */
+  private long offsetBytes;
+
+  RangeWriter(PartialFile file, long offsetBytes, long lengthBytes, int blockBytes) {
+    this.file = file;
+    this.blockBytes = blockBytes;
+    this.offsetBytes = offsetBytes;
+    long capacity = Math.min(STAGING_BYTES, lengthBytes / blockBytes * blockBytes);
+    this.staging = arena.allocate(capacity, blockBytes).asByteBuffer();
+  }
+
+  /** Takes what remains in a buffer. */
+  public void append(ByteBuffer bytes) throws IOException {
+    if (staging.capacity() == 0) {
+      writeCached(bytes);
+      return;
+    }
+    int toBlock = (int) (-offsetBytes & (blockBytes - 1));
+    if (toBlock > 0) {
+      writeCached(take(bytes, toBlock));
+    }
+    while (bytes.hasRemaining()) {
+      staging.put(take(bytes, staging.remaining()));
+      if (!staging.hasRemaining()) {
+        writeStaged();
+      }
+    }
+  }
+
+  /** Writes what is staged. */
+  public void finish() throws IOException {
+    writeStaged();
+  }
+
+  private static ByteBuffer take(ByteBuffer bytes, int atMost) {
+    int length = Math.min(atMost, bytes.remaining());
+    ByteBuffer taken = bytes.slice(bytes.position(), length);
+    bytes.position(bytes.position() + length);
+    return taken;
+  }
+
+  private void writeStaged() throws IOException {
+    staging.flip();
+    ByteBuffer blocks = take(staging, staging.remaining() & -blockBytes);
+    int length = blocks.remaining();
+    file.writeBlocksAt(offsetBytes, blocks);
+    offsetBytes += length;
+    writeCached(staging);
+    staging.clear();
+  }
+
+  private void writeCached(ByteBuffer bytes) throws IOException {
+    int length = bytes.remaining();
+    file.writeAt(offsetBytes, bytes);
+    offsetBytes += length;
+  }
+
+  /** Forgets what {@link #finish} has not written. */
+  @Override
+  public void close() {
+    arena.close();
+  }
+}
