@@ -21,7 +21,7 @@ import org.junit.jupiter.params.provider.EnumSource;
 
 class RangeWriterTest {
   private static final int[] LENGTHS = {
-    0, 1, 64, 4095, 4096, 4097, 8192, 12_345, 65_536, 100_000, (4 << 20) - 64, (4 << 20) + 8192
+    0, 1, 64, 4095, 4096, 4097, 8192, 12_345, 65_536, 100_000, (16 << 20) - 64, (16 << 20) + 8192
   };
 
   @TempDir private Path directory;

@@ -1,5 +1,6 @@
 package bora.quantizer;
 
+import bora.formats.encoding.ScalarGrid;
 import java.io.IOException;
 import java.util.Arrays;
 
@@ -12,6 +13,7 @@ import java.util.Arrays;
 final class LaneGroup {
   private final int maxRows;
   private float[][] rows = new float[PanelRows.COUNT][0];
+  private int[][] pairs = new int[PanelRows.COUNT][0];
   private float[] values = {};
   private int rowCount;
   private int rowsPerPanel;
@@ -36,16 +38,37 @@ final class LaneGroup {
     int count =
         Math.min(source.shape().rows() - firstRow, Math.multiplyExact(panels, rowsPerPanel));
     resize(count, source.shape().columns());
+    boolean inPairs = source.hasBFloat16Pairs();
     for (int row = 0; row < lanes; row += PanelRows.COUNT) {
-      int rowsHere = Math.clamp(rowCount - row, 0, PanelRows.COUNT);
-      for (int lane = 0; lane < rowsHere; lane++) {
-        source.readRows(firstRow + row + lane, 1, rows[lane], 0);
+      if (inPairs) {
+        readPairs(source, firstRow, row);
+      } else {
+        readFloats(source, firstRow, row);
       }
-      for (int lane = rowsHere; lane < PanelRows.COUNT; lane++) {
-        Arrays.fill(rows[lane], 0);
-      }
-      PanelRows.transpose(rows, columns, values, row, lanes);
     }
+  }
+
+  private void readFloats(WeightSource source, int firstRow, int row) throws IOException {
+    int rowsHere = Math.clamp(rowCount - row, 0, PanelRows.COUNT);
+    for (int lane = 0; lane < rowsHere; lane++) {
+      source.readRows(firstRow + row + lane, 1, rows[lane], 0);
+    }
+    for (int lane = rowsHere; lane < PanelRows.COUNT; lane++) {
+      Arrays.fill(rows[lane], 0);
+    }
+    PanelRows.transpose(rows, columns, values, row, lanes);
+  }
+
+  /** The same values with half the reading and no step between. */
+  private void readPairs(WeightSource source, int firstRow, int row) throws IOException {
+    int rowsHere = Math.clamp(rowCount - row, 0, PanelRows.COUNT);
+    for (int lane = 0; lane < rowsHere; lane++) {
+      source.readBFloat16Pairs(firstRow + row + lane, pairs[lane], 0);
+    }
+    for (int lane = rowsHere; lane < PanelRows.COUNT; lane++) {
+      Arrays.fill(pairs[lane], 0);
+    }
+    PanelRows.transposePairs(pairs, columns / 2, values, row, lanes);
   }
 
   private void resize(int newRowCount, int newColumns) {
@@ -55,6 +78,7 @@ final class LaneGroup {
     int valuesLength = Math.multiplyExact(lanes, newColumns);
     if (rows[0].length < newColumns) {
       rows = new float[PanelRows.COUNT][newColumns];
+      pairs = new int[PanelRows.COUNT][newColumns / 2];
     }
     if (values.length < valuesLength) {
       values = new float[valuesLength];
@@ -77,6 +101,17 @@ final class LaneGroup {
 
   int columns() {
     return columns;
+  }
+
+  /** Where the values of a block's first column begin. */
+  int blockOffset(int block) {
+    return block * ScalarGrid.COLUMNS_PER_BLOCK * lanes;
+  }
+
+  /** How many columns a block has; fewer in the last one. */
+  int blockColumns(int block) {
+    int first = block * ScalarGrid.COLUMNS_PER_BLOCK;
+    return Math.min(columns - first, ScalarGrid.COLUMNS_PER_BLOCK);
   }
 
   /** The transposed values; longer than they are where an earlier group was larger. */

@@ -7,8 +7,6 @@ import bora.formats.encoding.ScalarCodes;
 import bora.formats.encoding.ScalarGrid;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
-import java.util.List;
-import java.util.stream.IntStream;
 
 /**
  * Chooses row scales, sub-scales and codes of the scalar encodings for a group of panels; {@code
@@ -22,17 +20,14 @@ import java.util.stream.IntStream;
  */
 final class ScalarQuantizer {
   private final Encoding encoding;
+  private final BlockLoops loops;
   private final int finerSteps;
-  private final int topCode;
 
-  /** Added to a weight in steps, turns truncation into rounding to the nearest code. */
+  /**
+   * Added to a weight in steps, turns truncation into rounding to the nearest code. The largest
+   * weight, in steps, that no code misses by more than half a step, is the same number.
+   */
   private final float roundingBias;
-
-  /** The largest weight, in steps, that no code misses by more than half a step. */
-  private final float reach;
-
-  /** By column of a block. */
-  private final List<List<ScalarCodes.Field>> fields;
 
   private int[] words = {};
   private float[] rowScales = {};
@@ -40,7 +35,15 @@ final class ScalarQuantizer {
   /** The rounding bias, but zero for rows of zeros, whose codes are zero. */
   private float[] biases = {};
 
+  /** What each of a lane's steps covers: of step i of lane l at {@code 16 * l + i}. */
+  private double[] reaches = {};
+
+  /** 1 / step, for all steps as {@link #reaches}. */
+  private float[] allInverseSteps = {};
+
+  /** Those chosen, one a lane. */
   private float[] inverseSteps = {};
+
   private int[] indices = {};
   private int[] bestIndices = {};
   private double[] largest = {};
@@ -49,15 +52,14 @@ final class ScalarQuantizer {
   private double[] rowErrors = {};
 
   ScalarQuantizer(Encoding encoding) {
+    this(encoding, new ScalarBlockLoops(encoding));
+  }
+
+  ScalarQuantizer(Encoding encoding, BlockLoops loops) {
     this.encoding = encoding;
+    this.loops = loops;
     this.finerSteps = finerSteps(encoding);
-    this.topCode = (1 << encoding.codeBits()) - 1;
-    this.roundingBias = ScalarGrid.centre(encoding.codeBits()) + 0.5f;
-    this.reach = roundingBias;
-    this.fields =
-        IntStream.range(0, ScalarGrid.COLUMNS_PER_BLOCK)
-            .mapToObj(column -> ScalarCodes.fields(encoding, column))
-            .toList();
+    this.roundingBias = BlockLoops.roundingBias(encoding);
   }
 
   Encoding encoding() {
@@ -110,6 +112,8 @@ final class ScalarQuantizer {
       words = new int[lanes * ScalarCodes.unitCount(encoding)];
       biases = new float[lanes];
       rowScales = new float[lanes];
+      reaches = new double[lanes * ScalarGrid.SUB_SCALE_COUNT];
+      allInverseSteps = new float[lanes * ScalarGrid.SUB_SCALE_COUNT];
       inverseSteps = new float[lanes];
       indices = new int[lanes];
       bestIndices = new int[lanes];
@@ -127,12 +131,7 @@ final class ScalarQuantizer {
     int lanes = group.lanes();
     int blocks = encoding.blockCount(group.columns());
     for (int block = 0; block < blocks; block++) {
-      int first = block * ScalarGrid.COLUMNS_PER_BLOCK;
-      int end = Math.min(group.columns(), first + ScalarGrid.COLUMNS_PER_BLOCK);
-      Arrays.fill(largest, block * lanes, (block + 1) * lanes, 0);
-      for (int column = first; column < end; column++) {
-        takeLargest(group.values(), column * lanes, lanes, largest, block * lanes);
-      }
+      loops.largest(group, block, largest);
     }
     long panelBytes = encoding.panelBytes(group.columns());
     for (int panel = 0; panel < group.panels(); panel++) {
@@ -144,8 +143,7 @@ final class ScalarQuantizer {
         rowLargest = Math.max(rowLargest, largest[block * lanes + lane]);
       }
       short bits = rowScaleBits((float) rowLargest);
-      rowScales[lane] = BFloat16.toFloat(bits);
-      biases[lane] = rowScales[lane] == 0 ? 0 : roundingBias;
+      setSteps(lane, BFloat16.toFloat(bits));
       long panelOffsetBytes = lane / ScalarGrid.LANES * panelBytes;
       panels.set(
           LittleEndian.SHORT,
@@ -154,19 +152,20 @@ final class ScalarQuantizer {
     }
   }
 
-  // The accumulators are doubles, here and in addErrors, because C2 vectorises a loop only where it
-  // sees that its stores cannot change its loads, as with arrays of different types.
-  private static void takeLargest(
-      float[] values, int valuesAt, int lanes, double[] largest, int largestAt) {
-    for (int lane = 0; lane < lanes; lane++) {
-      largest[largestAt + lane] =
-          Math.max(largest[largestAt + lane], Math.abs(values[valuesAt + lane]));
+  private void setSteps(int lane, float rowScale) {
+    rowScales[lane] = rowScale;
+    biases[lane] = rowScale == 0 ? 0 : roundingBias;
+    for (int i = 0; i < ScalarGrid.SUB_SCALE_COUNT; i++) {
+      float step = ScalarGrid.step(rowScale, i);
+      int at = lane * ScalarGrid.SUB_SCALE_COUNT + i;
+      reaches[at] = rowScale == 0 ? -1 : step * (double) roundingBias;
+      allInverseSteps[at] = step == 0 ? 0 : 1 / step;
     }
   }
 
   /** The smallest allowed bf16 whose step covers a row, as bits; zero for a row of zeros. */
   private short rowScaleBits(float rowLargest) {
-    float wanted = rowLargest / reach;
+    float wanted = rowLargest / roundingBias;
     if (wanted < ScalarGrid.MIN_ROW_SCALE) {
       return 0;
     }
@@ -178,7 +177,7 @@ final class ScalarQuantizer {
   private void chooseSubScales(LaneGroup group, int block) {
     int lanes = group.lanes();
     for (int lane = 0; lane < lanes; lane++) {
-      indices[lane] = coveringIndex(rowScales[lane], largest[block * lanes + lane]);
+      indices[lane] = coveringIndex(lane, largest[block * lanes + lane]);
     }
     if (finerSteps == 0) {
       System.arraycopy(indices, 0, bestIndices, 0, lanes);
@@ -188,7 +187,7 @@ final class ScalarQuantizer {
     Arrays.fill(bestErrors, 0, lanes, Double.POSITIVE_INFINITY);
     for (int finer = 0; finer <= finerSteps; finer++) {
       setInverseSteps(indices, lanes);
-      measure(group, block);
+      loops.squaredErrors(group, block, inverseSteps, errors);
       for (int lane = 0; lane < lanes; lane++) {
         double subScale = ScalarGrid.subScale(indices[lane]);
         double error = errors[lane] * (subScale * subScale);
@@ -211,49 +210,19 @@ final class ScalarQuantizer {
   }
 
   /** The index of the smallest step that covers a block; index 0 covers every block of its row. */
-  private int coveringIndex(float rowScale, double blockLargest) {
-    if (rowScale == 0) {
-      return 0;
-    }
+  private int coveringIndex(int lane, double blockLargest) {
+    int first = lane * ScalarGrid.SUB_SCALE_COUNT;
     int index = 0;
-    while (index + 1 < ScalarGrid.SUB_SCALE_COUNT
-        && ScalarGrid.step(rowScale, index + 1) * (double) reach >= blockLargest) {
-      index++;
+    // Steps only get smaller, so those that cover the block are counted: faster than a search.
+    for (int i = 1; i < ScalarGrid.SUB_SCALE_COUNT; i++) {
+      index += reaches[first + i] >= blockLargest ? 1 : 0;
     }
     return index;
   }
 
   private void setInverseSteps(int[] subScales, int lanes) {
     for (int lane = 0; lane < lanes; lane++) {
-      float step = ScalarGrid.step(rowScales[lane], subScales[lane]);
-      inverseSteps[lane] = step == 0 ? 0 : 1 / step;
-    }
-  }
-
-  /** Sets errors to the squared errors of a block in units of the steps tried. */
-  private void measure(LaneGroup group, int block) {
-    int lanes = group.lanes();
-    int first = block * ScalarGrid.COLUMNS_PER_BLOCK;
-    int end = Math.min(group.columns(), first + ScalarGrid.COLUMNS_PER_BLOCK);
-    Arrays.fill(errors, 0, lanes, 0);
-    for (int column = first; column < end; column++) {
-      addErrors(group.values(), column * lanes, lanes, inverseSteps, roundingBias, topCode, errors);
-    }
-  }
-
-  private static void addErrors(
-      float[] values,
-      int valuesAt,
-      int lanes,
-      float[] inverseSteps,
-      float roundingBias,
-      int topCode,
-      double[] errors) {
-    for (int lane = 0; lane < lanes; lane++) {
-      float position = values[valuesAt + lane] * inverseSteps[lane] + roundingBias;
-      int code = Math.min(Math.max((int) position, 0), topCode);
-      float error = position - (code + 0.5f);
-      errors[lane] += error * error;
+      inverseSteps[lane] = allInverseSteps[lane * ScalarGrid.SUB_SCALE_COUNT + subScales[lane]];
     }
   }
 
@@ -272,16 +241,8 @@ final class ScalarQuantizer {
   /** Codes of columns beyond the last stay zero. */
   private void writeCodes(LaneGroup group, int block, MemorySegment panels) {
     int lanes = group.lanes();
-    int first = block * ScalarGrid.COLUMNS_PER_BLOCK;
-    int width = Math.min(group.columns() - first, ScalarGrid.COLUMNS_PER_BLOCK);
     int units = ScalarCodes.unitCount(encoding);
-    Arrays.fill(words, 0, units * lanes, 0);
-    for (int column = 0; column < width; column++) {
-      int valuesAt = (first + column) * lanes;
-      for (ScalarCodes.Field field : fields.get(column)) {
-        addCodes(group.values(), valuesAt, lanes, inverseSteps, biases, topCode, field, words);
-      }
-    }
+    loops.codes(group, block, inverseSteps, biases, words);
     long panelBytes = encoding.panelBytes(group.columns());
     long blockOffsetBytes =
         encoding.codesOffsetBytes(group.columns()) + (long) block * encoding.blockBytes();
@@ -295,27 +256,6 @@ final class ScalarQuantizer {
             panel * panelBytes + blockOffsetBytes + (long) unit * ScalarCodes.UNIT_BYTES,
             ScalarGrid.LANES);
       }
-    }
-  }
-
-  /** Rounds the weights of a column to codes and adds a field of these to the lanes' words. */
-  private static void addCodes(
-      float[] values,
-      int valuesAt,
-      int lanes,
-      float[] inverseSteps,
-      float[] biases,
-      int topCode,
-      ScalarCodes.Field field,
-      int[] words) {
-    int wordsAt = field.unit() * lanes;
-    int codeBit = field.codeBit();
-    int mask = field.mask();
-    int wordBit = field.wordBit();
-    for (int lane = 0; lane < lanes; lane++) {
-      float position = values[valuesAt + lane] * inverseSteps[lane] + biases[lane];
-      int code = Math.min(Math.max((int) position, 0), topCode);
-      words[wordsAt + lane] |= (code >>> codeBit & mask) << wordBit;
     }
   }
 }

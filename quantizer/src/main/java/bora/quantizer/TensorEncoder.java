@@ -1,6 +1,7 @@
 package bora.quantizer;
 
 import bora.formats.encoding.Encoding;
+import bora.formats.model.TensorShape;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
@@ -14,17 +15,21 @@ import java.util.function.BiConsumer;
  * at once: each has an encoder of its own, whose buffers serve one tensor after the other.
  */
 public final class TensorEncoder {
-  private static final int ROWS_PER_GROUP = 128;
+  private static final int ROWS_PER_GROUP = 32;
   private static final int CHUNK_BYTES = 1 << 20;
+
+  /** Vector code is slow until it is compiled; a smaller tensor is done before that. */
+  private static final long MIN_VECTOR_WEIGHTS = 1 << 18;
 
   private final LaneGroup group;
   private final int chunkBytes;
   private final Map<Encoding, FloatEncoder> floatEncoders = new EnumMap<>(Encoding.class);
   private final Map<Encoding, ScalarQuantizer> scalars = new EnumMap<>(Encoding.class);
+  private final Map<Encoding, ScalarQuantizer> vectors = new EnumMap<>(Encoding.class);
   private final Map<Encoding, TrellisQuantizer> trellises = new EnumMap<>(Encoding.class);
 
-  /** Outside the heap, from where a file channel writes without a copy. */
-  private ByteBuffer chunk = ByteBuffer.allocateDirect(0);
+  /** On the heap, where sums are taken over it without a copy. */
+  private ByteBuffer chunk = ByteBuffer.allocate(0);
 
   public TensorEncoder() {
     this(ROWS_PER_GROUP, CHUNK_BYTES);
@@ -53,11 +58,7 @@ public final class TensorEncoder {
       case F32, BF16 ->
           encodeFloats(source, floatEncoders.computeIfAbsent(encoding, FloatEncoder::new), sink);
       case Q8, Q6, Q5, Q4, Q3, Q2 ->
-          encodeGroups(
-              source,
-              encoding,
-              scalars.computeIfAbsent(encoding, ScalarQuantizer::new)::encode,
-              sink);
+          encodeGroups(source, encoding, quantizer(encoding, source.shape())::encode, sink);
       case T1, T2, T3, T4, T5 ->
           encodeGroups(
               source,
@@ -78,6 +79,13 @@ public final class TensorEncoder {
     for (int row = 0; row < source.shape().rows(); row += encoder.encoding().rowsPerPanel()) {
       encoder.encodePanel(source, row, reserve(panelBytes, sink));
     }
+  }
+
+  private ScalarQuantizer quantizer(Encoding encoding, TensorShape shape) {
+    return shape.elementCount() < MIN_VECTOR_WEIGHTS
+        ? scalars.computeIfAbsent(encoding, ScalarQuantizer::new)
+        : vectors.computeIfAbsent(
+            encoding, any -> new ScalarQuantizer(any, new VectorBlockLoops(any)));
   }
 
   private void encodeGroups(
@@ -103,7 +111,7 @@ public final class TensorEncoder {
       flush(sink);
     }
     if (chunk.remaining() < length) {
-      chunk = ByteBuffer.allocateDirect(Math.addExact(chunkBytes, length));
+      chunk = ByteBuffer.allocate(Math.addExact(chunkBytes, length));
     }
     MemorySegment reserved = MemorySegment.ofBuffer(chunk).asSlice(0, length);
     chunk.position(chunk.position() + length);

@@ -28,6 +28,11 @@ public interface WeightSource {
    */
   void readRows(int row, int count, float[] values, int offset) throws IOException;
 
+  /** Whether {@link #readBFloat16Pairs} rounds nothing and pads nothing. */
+  default boolean hasBFloat16Pairs() {
+    return false;
+  }
+
   /**
    * Reads one row rounded to bf16, two columns a word, the even one in the lower half; beside the
    * last of an odd number stands zero.
@@ -83,6 +88,11 @@ public interface WeightSource {
     @Override
     public void readRows(int row, int count, float[] values, int offset) throws IOException {
       tensor.readRows(row, count, values, offset);
+    }
+
+    @Override
+    public boolean hasBFloat16Pairs() {
+      return tensor.hasBFloat16Pairs();
     }
 
     @Override

@@ -11,6 +11,8 @@ import bora.formats.encoding.Encoding;
 import bora.formats.encoding.LittleEndian;
 import bora.formats.encoding.ScalarGrid;
 import bora.formats.encoding.TrellisPanel;
+import bora.formats.model.TensorKey;
+import bora.formats.model.TensorShape;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -228,6 +230,42 @@ final class TensorEncoderContractTest {
         assertThrows(IOException.class, () -> TestWeights.encode(weights, Encoding.BF16));
     assertTrue(thrown.getMessage().contains("expert 0 w1"), thrown.getMessage());
     assertTrue(thrown.getMessage().contains("found 3.4028235E38"), thrown.getMessage());
+  }
+
+  /** Weights that bf16 holds, which say so or do not. */
+  private record HalfWeights(SampledMatrix weights, boolean hasBFloat16Pairs)
+      implements WeightSource {
+    @Override
+    public TensorKey key() {
+      return weights.key();
+    }
+
+    @Override
+    public TensorShape shape() {
+      return weights.shape();
+    }
+
+    @Override
+    public Encoding exactEncoding() {
+      return Encoding.BF16;
+    }
+
+    @Override
+    public void readRows(int row, int count, float[] values, int offset) throws IOException {
+      weights.readRows(row, count, values, offset);
+      for (int i = offset; i < offset + count * shape().columns(); i++) {
+        values[i] = BFloat16.toFloat(BFloat16.fromFloat(values[i]));
+      }
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void pairsOfBFloat16AreEncodedAsTheirValuesAre(Encoding encoding) throws IOException {
+    SampledMatrix weights = TestWeights.gaussian(35, 66, 0.02, 9);
+    assertArrayEquals(
+        TestWeights.bytes(new TensorEncoder(), new HalfWeights(weights, false), encoding),
+        TestWeights.bytes(new TensorEncoder(), new HalfWeights(weights, true), encoding));
   }
 
   @Test
