@@ -116,7 +116,8 @@ start() {
   # Vector code is hundreds of times slower before it is compiled, so that is asked for ten times sooner.
   # shellcheck disable=SC2086 # BORA_JAVA_OPTS is a list of options, $compiling and $heap are options, or none
   $run "$java/bin/java" -XX:+UseParallelGC -Xlog:disable -Xlog:all=warning:stderr -Xlog:aot*=off:stderr -XX:+DisplayVMOutputToStderr \
-    -XX:CompileCommand=quiet '-XX:CompileCommand=CompileThresholdScaling,bora.runtime.*::*,0.1' $compiling $heap \
+    -XX:CompileCommand=quiet '-XX:CompileCommand=CompileThresholdScaling,bora.runtime.*::*,0.1' \
+    '-XX:CompileCommand=CompileThresholdScaling,bora.quantizer.*::*,0.1' $compiling $heap \
     --enable-native-access=bora.formats,bora.runtime,ai.djl.tokenizers,org.jline.nativ$native \
     -Dbora.terminal=$terminal $BORA_JAVA_OPTS "$@"
 }

@@ -22,6 +22,16 @@ sealed interface BlockLoops permits ScalarBlockLoops, VectorBlockLoops {
   void largest(LaneGroup group, int block, double[] largest);
 
   /**
+   * The smallest steps that cover a block.
+   *
+   * @param reaches the largest magnitude that a step covers: step i's of lane l at {@code i * lanes
+   *     + l}, never growing with i; step 0 covers every block of its row
+   * @param largest the block's largest magnitudes, from {@code largestAt}
+   * @param indices receives each lane's
+   */
+  void coveringSteps(double[] reaches, double[] largest, int largestAt, int lanes, int[] indices);
+
+  /**
    * The squared errors of a block's codes.
    *
    * @param inverseSteps of each lane, 1 / step, or 0 for a step of 0

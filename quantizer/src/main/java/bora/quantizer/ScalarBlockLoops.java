@@ -47,6 +47,19 @@ final class ScalarBlockLoops implements BlockLoops {
   }
 
   @Override
+  public void coveringSteps(
+      double[] reaches, double[] largest, int largestAt, int lanes, int[] indices) {
+    for (int lane = 0; lane < lanes; lane++) {
+      int index = 0;
+      while (index + 1 < ScalarGrid.SUB_SCALE_COUNT
+          && reaches[(index + 1) * lanes + lane] >= largest[largestAt + lane]) {
+        index++;
+      }
+      indices[lane] = index;
+    }
+  }
+
+  @Override
   public void squaredErrors(LaneGroup group, int block, float[] inverseSteps, double[] errors) {
     int lanes = group.lanes();
     int offset = group.blockOffset(block);

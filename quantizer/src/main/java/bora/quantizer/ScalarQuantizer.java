@@ -35,7 +35,7 @@ final class ScalarQuantizer {
   /** The rounding bias, but zero for rows of zeros, whose codes are zero. */
   private float[] biases = {};
 
-  /** What each of a lane's steps covers: of step i of lane l at {@code 16 * l + i}. */
+  /** The largest weight that a step covers: step i of lane l at {@code i * lanes + l}. */
   private double[] reaches = {};
 
   /** 1 / step, for all steps as {@link #reaches}. */
@@ -143,7 +143,7 @@ final class ScalarQuantizer {
         rowLargest = Math.max(rowLargest, largest[block * lanes + lane]);
       }
       short bits = rowScaleBits((float) rowLargest);
-      setSteps(lane, BFloat16.toFloat(bits));
+      setSteps(lane, lanes, BFloat16.toFloat(bits));
       long panelOffsetBytes = lane / ScalarGrid.LANES * panelBytes;
       panels.set(
           LittleEndian.SHORT,
@@ -152,12 +152,12 @@ final class ScalarQuantizer {
     }
   }
 
-  private void setSteps(int lane, float rowScale) {
+  private void setSteps(int lane, int lanes, float rowScale) {
     rowScales[lane] = rowScale;
     biases[lane] = rowScale == 0 ? 0 : roundingBias;
     for (int i = 0; i < ScalarGrid.SUB_SCALE_COUNT; i++) {
       float step = ScalarGrid.step(rowScale, i);
-      int at = lane * ScalarGrid.SUB_SCALE_COUNT + i;
+      int at = i * lanes + lane;
       reaches[at] = rowScale == 0 ? -1 : step * (double) roundingBias;
       allInverseSteps[at] = step == 0 ? 0 : 1 / step;
     }
@@ -176,9 +176,7 @@ final class ScalarQuantizer {
 
   private void chooseSubScales(LaneGroup group, int block) {
     int lanes = group.lanes();
-    for (int lane = 0; lane < lanes; lane++) {
-      indices[lane] = coveringIndex(lane, largest[block * lanes + lane]);
-    }
+    loops.coveringSteps(reaches, largest, block * lanes, lanes, indices);
     if (finerSteps == 0) {
       System.arraycopy(indices, 0, bestIndices, 0, lanes);
       setInverseSteps(bestIndices, lanes);
@@ -209,20 +207,9 @@ final class ScalarQuantizer {
     return rowScales[lane] == 0 ? 0 : Math.min(indices[lane] + 1, ScalarGrid.SUB_SCALE_COUNT - 1);
   }
 
-  /** The index of the smallest step that covers a block; index 0 covers every block of its row. */
-  private int coveringIndex(int lane, double blockLargest) {
-    int first = lane * ScalarGrid.SUB_SCALE_COUNT;
-    int index = 0;
-    // Steps only get smaller, so those that cover the block are counted: faster than a search.
-    for (int i = 1; i < ScalarGrid.SUB_SCALE_COUNT; i++) {
-      index += reaches[first + i] >= blockLargest ? 1 : 0;
-    }
-    return index;
-  }
-
   private void setInverseSteps(int[] subScales, int lanes) {
     for (int lane = 0; lane < lanes; lane++) {
-      inverseSteps[lane] = allInverseSteps[lane * ScalarGrid.SUB_SCALE_COUNT + subScales[lane]];
+      inverseSteps[lane] = allInverseSteps[subScales[lane] * lanes + lane];
     }
   }
 

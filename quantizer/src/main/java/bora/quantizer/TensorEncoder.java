@@ -1,6 +1,7 @@
 package bora.quantizer;
 
 import bora.formats.encoding.Encoding;
+import bora.formats.encoding.ScalarGrid;
 import bora.formats.model.TensorShape;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
@@ -15,7 +16,9 @@ import java.util.function.BiConsumer;
  * at once: each has an encoder of its own, whose buffers serve one tensor after the other.
  */
 public final class TensorEncoder {
-  private static final int ROWS_PER_GROUP = 32;
+  /** One panel, so that its weights stay in the second cache while they are gone over. */
+  private static final int ROWS_PER_GROUP = ScalarGrid.LANES;
+
   private static final int CHUNK_BYTES = 1 << 20;
 
   /** Vector code is slow until it is compiled; a smaller tensor is done before that. */

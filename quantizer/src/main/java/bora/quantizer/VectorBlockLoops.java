@@ -32,6 +32,7 @@ final class VectorBlockLoops implements BlockLoops {
   private final int[] codeBits;
   private final int[] masks;
   private final int[] wordBits;
+  private double[] counts = {};
 
   VectorBlockLoops(Encoding encoding) {
     this.topCode = (1 << encoding.codeBits()) - 1;
@@ -59,15 +60,44 @@ final class VectorBlockLoops implements BlockLoops {
     int offset = group.blockOffset(block);
     int end = offset + group.blockColumns(block) * lanes;
     for (int lane = 0; lane < lanes; lane += FLOATS.length()) {
+      // Two, for one would be waited for.
       FloatVector most = FloatVector.zero(FLOATS);
-      for (int at = offset + lane; at < end; at += lanes) {
+      FloatVector others = FloatVector.zero(FLOATS);
+      int at = offset + lane;
+      for (; at + lanes < end; at += 2 * lanes) {
+        most = most.max(FloatVector.fromArray(FLOATS, values, at).abs());
+        others = others.max(FloatVector.fromArray(FLOATS, values, at + lanes).abs());
+      }
+      if (at < end) {
         most = most.max(FloatVector.fromArray(FLOATS, values, at).abs());
       }
+      most = most.max(others);
       for (int part = 0; part < 2; part++) {
         most.convertShape(VectorOperators.F2D, DOUBLES, part)
             .reinterpretAsDoubles()
             .intoArray(largest, block * lanes + lane + part * DOUBLES.length());
       }
+    }
+  }
+
+  @Override
+  public void coveringSteps(
+      double[] reaches, double[] largest, int largestAt, int lanes, int[] indices) {
+    if (counts.length < lanes) {
+      counts = new double[lanes];
+    }
+    for (int lane = 0; lane < lanes; lane += DOUBLES.length()) {
+      DoubleVector most = DoubleVector.fromArray(DOUBLES, largest, largestAt + lane);
+      DoubleVector count = DoubleVector.zero(DOUBLES);
+      // Those that cover are counted, for they are the first ones.
+      for (int step = 1; step < ScalarGrid.SUB_SCALE_COUNT; step++) {
+        DoubleVector reach = DoubleVector.fromArray(DOUBLES, reaches, step * lanes + lane);
+        count = count.add(1, reach.compare(VectorOperators.GE, most));
+      }
+      count.intoArray(counts, lane);
+    }
+    for (int lane = 0; lane < lanes; lane++) {
+      indices[lane] = (int) counts[lane];
     }
   }
 

@@ -43,6 +43,17 @@ class VectorBlockLoopsTest {
     return group;
   }
 
+  private static double[] reaches(int lanes, Random random) {
+    double[] reaches = new double[ScalarGrid.SUB_SCALE_COUNT * lanes];
+    for (int lane = 0; lane < lanes; lane++) {
+      double scale = random.nextInt(6) == 0 ? -1 : StrictMath.pow(2, random.nextInt(20) - 12.0);
+      for (int step = 0; step < ScalarGrid.SUB_SCALE_COUNT; step++) {
+        reaches[step * lanes + lane] = scale < 0 ? -1 : scale * ScalarGrid.subScale(step);
+      }
+    }
+    return reaches;
+  }
+
   @ParameterizedTest
   @MethodSource("shapes")
   void equalTheDefinition(Encoding encoding, int rows, int columns) throws IOException {
@@ -63,6 +74,11 @@ class VectorBlockLoopsTest {
     for (int block = 0; block < blocks; block++) {
       definition.largest(group, block, largest[0]);
       vectors.largest(group, block, largest[1]);
+      double[] reaches = reaches(lanes, random);
+      int[][] indices = new int[2][lanes];
+      definition.coveringSteps(reaches, largest[0], block * lanes, lanes, indices[0]);
+      vectors.coveringSteps(reaches, largest[0], block * lanes, lanes, indices[1]);
+      assertArrayEquals(indices[0], indices[1]);
       double[][] errors = new double[2][lanes];
       definition.squaredErrors(group, block, inverseSteps, errors[0]);
       vectors.squaredErrors(group, block, inverseSteps, errors[1]);
