@@ -3,7 +3,6 @@ package bora.converter;
 import bora.converter.calibration.RoundedTensors;
 import bora.converter.calibration.SequentialRounding;
 import bora.formats.ProgressListener;
-import bora.formats.Sha256;
 import bora.formats.checkpoint.Checkpoint;
 import bora.formats.checkpoint.SourceTensor;
 import bora.formats.encoding.EncodedTensor;
@@ -129,7 +128,7 @@ final class TensorConversion {
       sha256 = recovered.get();
       progress.advance(Files.size(source));
     } else {
-      sha256 = Sha256.of(source, progress);
+      sha256 = checkpoint.sha256(source, progress);
     }
     for (ConversionOutput output : outputs) {
       if (output.writer().recoverSource(name).isEmpty()) {

@@ -13,7 +13,8 @@ import java.util.HexFormat;
 
 /** SHA-256 as every artifact of bora writes it: 64 lower-case hexadecimal digits. */
 public final class Sha256 {
-  private static final int CHUNK_BYTES = 1 << 20;
+  /** They stay in the second cache between being read and being hashed. */
+  private static final int CHUNK_BYTES = 1 << 18;
 
   private Sha256() {}
 
@@ -36,14 +37,24 @@ public final class Sha256 {
     return hex(digest);
   }
 
-  /** Hashes a copy, chunk by chunk: a mapped file may be cut short meanwhile. */
+  /** As {@link #of(MemorySegment, ProgressListener)}, with nobody to tell. */
   public static String of(MemorySegment bytes) {
+    return of(bytes, ProgressListener.NONE);
+  }
+
+  /**
+   * Hashes a copy, chunk by chunk: a mapped file may be cut short meanwhile.
+   *
+   * @param progress told the bytes read
+   */
+  public static String of(MemorySegment bytes, ProgressListener progress) {
     MessageDigest digest = newDigest();
     byte[] chunk = new byte[CHUNK_BYTES];
     for (long done = 0; done < bytes.byteSize(); done += CHUNK_BYTES) {
       int length = (int) Math.min(CHUNK_BYTES, bytes.byteSize() - done);
       MemorySegment.copy(bytes, ValueLayout.JAVA_BYTE, done, chunk, 0, length);
       digest.update(chunk, 0, length);
+      progress.advance(length);
     }
     return hex(digest);
   }

@@ -9,6 +9,7 @@ import java.util.List;
 import jdk.incubator.vector.DoubleVector;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
+import jdk.incubator.vector.LongVector;
 import jdk.incubator.vector.VectorOperators;
 import jdk.incubator.vector.VectorSpecies;
 
@@ -20,6 +21,7 @@ final class VectorBlockLoops implements BlockLoops {
   private static final VectorSpecies<Float> FLOATS = FloatVector.SPECIES_PREFERRED;
   private static final VectorSpecies<Integer> INTS = FLOATS.withLanes(int.class);
   private static final VectorSpecies<Double> DOUBLES = FLOATS.withLanes(double.class);
+  private static final VectorSpecies<Long> LONGS = FLOATS.withLanes(long.class);
 
   private final int topCode;
   private final float roundingBias;
@@ -32,7 +34,8 @@ final class VectorBlockLoops implements BlockLoops {
   private final int[] codeBits;
   private final int[] masks;
   private final int[] wordBits;
-  private double[] counts = {};
+  private final float[] magnitudes = new float[FLOATS.length()];
+  private final long[] counts = new long[LONGS.length()];
 
   VectorBlockLoops(Encoding encoding) {
     this.topCode = (1 << encoding.codeBits()) - 1;
@@ -71,11 +74,9 @@ final class VectorBlockLoops implements BlockLoops {
       if (at < end) {
         most = most.max(FloatVector.fromArray(FLOATS, values, at).abs());
       }
-      most = most.max(others);
-      for (int part = 0; part < 2; part++) {
-        most.convertShape(VectorOperators.F2D, DOUBLES, part)
-            .reinterpretAsDoubles()
-            .intoArray(largest, block * lanes + lane + part * DOUBLES.length());
+      most.max(others).intoArray(magnitudes, 0);
+      for (int i = 0; i < FLOATS.length(); i++) {
+        largest[block * lanes + lane + i] = magnitudes[i];
       }
     }
   }
@@ -83,21 +84,19 @@ final class VectorBlockLoops implements BlockLoops {
   @Override
   public void coveringSteps(
       double[] reaches, double[] largest, int largestAt, int lanes, int[] indices) {
-    if (counts.length < lanes) {
-      counts = new double[lanes];
-    }
     for (int lane = 0; lane < lanes; lane += DOUBLES.length()) {
       DoubleVector most = DoubleVector.fromArray(DOUBLES, largest, largestAt + lane);
-      DoubleVector count = DoubleVector.zero(DOUBLES);
-      // Those that cover are counted, for they are the first ones.
+      // Those that cover are the first ones; the others are counted, by the sign of what is
+      // missing.
+      LongVector tooSmall = LongVector.zero(LONGS);
       for (int step = 1; step < ScalarGrid.SUB_SCALE_COUNT; step++) {
-        DoubleVector reach = DoubleVector.fromArray(DOUBLES, reaches, step * lanes + lane);
-        count = count.add(1, reach.compare(VectorOperators.GE, most));
+        DoubleVector room = DoubleVector.fromArray(DOUBLES, reaches, step * lanes + lane).sub(most);
+        tooSmall = tooSmall.add(room.reinterpretAsLongs().lanewise(VectorOperators.LSHR, 63));
       }
-      count.intoArray(counts, lane);
-    }
-    for (int lane = 0; lane < lanes; lane++) {
-      indices[lane] = (int) counts[lane];
+      tooSmall.intoArray(counts, 0);
+      for (int i = 0; i < DOUBLES.length(); i++) {
+        indices[lane + i] = ScalarGrid.SUB_SCALE_COUNT - 1 - (int) counts[i];
+      }
     }
   }
 

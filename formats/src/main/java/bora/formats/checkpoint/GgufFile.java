@@ -163,6 +163,11 @@ final class GgufFile implements WeightFile {
   }
 
   @Override
+  public MemorySegment bytes() {
+    return file.bytes();
+  }
+
+  @Override
   public MemorySegment header() {
     return file.bytes().asSlice(0, dataOffsetBytes);
   }

@@ -219,6 +219,11 @@ final class PyTorchFile implements WeightFile {
   }
 
   @Override
+  public MemorySegment bytes() {
+    return file.bytes();
+  }
+
+  @Override
   public MemorySegment header() {
     return header;
   }

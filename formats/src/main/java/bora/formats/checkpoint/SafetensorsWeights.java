@@ -30,6 +30,11 @@ record SafetensorsWeights(SafetensorsFile file) implements WeightFile {
   }
 
   @Override
+  public MemorySegment bytes() {
+    return file.bytes();
+  }
+
+  @Override
   public MemorySegment header() {
     return file.bytes().asSlice(0, file.dataOffsetBytes());
   }

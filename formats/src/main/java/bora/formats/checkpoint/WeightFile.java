@@ -9,6 +9,9 @@ sealed interface WeightFile extends AutoCloseable
     permits SafetensorsWeights, PyTorchFile, GgufFile {
   Path path();
 
+  /** The whole file. */
+  MemorySegment bytes();
+
   /** Every tensor, sorted by name. */
   List<StoredTensor> tensors();
 
