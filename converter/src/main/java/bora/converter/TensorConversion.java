@@ -34,7 +34,7 @@ import java.util.concurrent.ConcurrentHashMap;
 
 /** Encodes tensors of a checkpoint into packs and hashes its files, on several threads. */
 final class TensorConversion {
-  /** A group of panels as wide as a row of Mixtral 8x22B's w2, and as much again. */
+  /** Four times a panel of trellis codes as wide as a row of Mixtral 8x22B's w2. */
   private static final long HEAP_BYTES_PER_WORKER = 16L << 20;
 
   private final Checkpoint checkpoint;

@@ -32,15 +32,14 @@ public final class PartialFile implements AutoCloseable {
   private final Path out;
   private final Path path;
   private final FileChannel channel;
-  private final Optional<UncachedChannel> uncached;
+  private final Optional<FileChannel> uncached;
 
   /** The system writes to a file one by one, and lets a processor do nothing but wait for it. */
   private final Lock writing = new ReentrantLock();
 
   private volatile boolean committed;
 
-  private PartialFile(
-      Path out, Path path, FileChannel channel, Optional<UncachedChannel> uncached) {
+  private PartialFile(Path out, Path path, FileChannel channel, Optional<FileChannel> uncached) {
     this.out = out;
     this.path = path;
     this.channel = channel;
@@ -93,7 +92,7 @@ public final class PartialFile implements AutoCloseable {
   /**
    * @param opening of the channel past the cache, empty where there is none
    */
-  static PartialFile open(Path out, Function<Path, Optional<UncachedChannel>> opening)
+  static PartialFile open(Path out, Function<Path, Optional<FileChannel>> opening)
       throws IOException {
     if (!Files.isDirectory(directory(out))) {
       throw new NoSuchFileException(
@@ -112,7 +111,7 @@ public final class PartialFile implements AutoCloseable {
         FileChannel.open(
             path, StandardOpenOption.READ, StandardOpenOption.WRITE, LinkOption.NOFOLLOW_LINKS);
     // Before the lock, which the system gives up when any channel of the file is closed.
-    Optional<UncachedChannel> uncached = opening.apply(path);
+    Optional<FileChannel> uncached = opening.apply(path);
     PartialFile file = new PartialFile(out, path, channel, uncached);
     try {
       lock(channel, path, key, out);
@@ -205,8 +204,7 @@ public final class PartialFile implements AutoCloseable {
 
   /** Begins to write a range in order, which is faster than {@link #writeAt} for long ones. */
   public RangeWriter range(long offsetBytes, long lengthBytes) {
-    int blockBytes = uncached.map(UncachedChannel::blockBytes).orElse(1);
-    return new RangeWriter(this, offsetBytes, lengthBytes, blockBytes);
+    return new RangeWriter(this, offsetBytes, lengthBytes);
   }
 
   /** Writes all the bytes that remain in a buffer. */
@@ -216,7 +214,15 @@ public final class PartialFile implements AutoCloseable {
 
   /** Writes blocks, aligned in the file and in memory, past the system's cache. */
   void writeBlocksAt(long offsetBytes, ByteBuffer blocks) throws IOException {
-    writeAt(uncached.map(UncachedChannel::channel).orElse(channel), offsetBytes, blocks);
+    if (uncached.isPresent()) {
+      try {
+        writeAt(uncached.get(), offsetBytes, blocks.duplicate());
+        return;
+      } catch (IOException e) {
+        // Some file systems open such a channel and then refuse it; a full disk refuses both.
+      }
+    }
+    writeAt(channel, offsetBytes, blocks);
   }
 
   private void writeAt(FileChannel to, long offsetBytes, ByteBuffer bytes) throws IOException {
@@ -300,7 +306,7 @@ public final class PartialFile implements AutoCloseable {
   public void close() throws IOException {
     try (channel) {
       if (uncached.isPresent()) {
-        uncached.get().channel().close();
+        uncached.get().close();
       }
     }
   }

@@ -1,5 +1,7 @@
 package bora.formats;
 
+import static bora.formats.UncachedChannel.BLOCK_BYTES;
+
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.nio.ByteBuffer;
@@ -16,7 +18,6 @@ public final class RangeWriter implements AutoCloseable {
   private static final int STAGING_BYTES = 16 << 20;
 
   private final PartialFile file;
-  private final int blockBytes;
   private final Arena arena = Arena.ofConfined();
 
   /** Begins at a block of the file; empty for a range that has no whole block. */
@@ -25,12 +26,11 @@ public final class RangeWriter implements AutoCloseable {
   /** Where the next byte goes that is not staged. */
   private long offsetBytes;
 
-  RangeWriter(PartialFile file, long offsetBytes, long lengthBytes, int blockBytes) {
+  RangeWriter(PartialFile file, long offsetBytes, long lengthBytes) {
     this.file = file;
-    this.blockBytes = blockBytes;
     this.offsetBytes = offsetBytes;
-    long capacity = Math.min(STAGING_BYTES, lengthBytes / blockBytes * blockBytes);
-    this.staging = arena.allocate(capacity, blockBytes).asByteBuffer();
+    long capacity = Math.min(STAGING_BYTES, lengthBytes / BLOCK_BYTES * BLOCK_BYTES);
+    this.staging = arena.allocate(capacity, BLOCK_BYTES).asByteBuffer();
   }
 
   /** Takes what remains in a buffer. */
@@ -39,7 +39,7 @@ public final class RangeWriter implements AutoCloseable {
       writeCached(bytes);
       return;
     }
-    int toBlock = (int) (-offsetBytes & (blockBytes - 1));
+    int toBlock = (int) (-offsetBytes & (BLOCK_BYTES - 1));
     if (toBlock > 0) {
       writeCached(take(bytes, toBlock));
     }
@@ -65,7 +65,7 @@ public final class RangeWriter implements AutoCloseable {
 
   private void writeStaged() throws IOException {
     staging.flip();
-    ByteBuffer blocks = take(staging, staging.remaining() & -blockBytes);
+    ByteBuffer blocks = take(staging, staging.remaining() & -BLOCK_BYTES);
     int length = blocks.remaining();
     file.writeBlocksAt(offsetBytes, blocks);
     offsetBytes += length;

@@ -3,9 +3,12 @@ package bora.formats;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
@@ -21,20 +24,29 @@ import org.junit.jupiter.params.provider.EnumSource;
 
 class RangeWriterTest {
   private static final int[] LENGTHS = {
-    0, 1, 64, 4095, 4096, 4097, 8192, 12_345, 65_536, 100_000, (16 << 20) - 64, (16 << 20) + 8192
+    0, 1, 64, 4096, 65_535, 65_536, 65_537, 131_072, 300_000, (16 << 20) - 64, (16 << 20) + 8192
   };
 
   @TempDir private Path directory;
 
-  /** Whether the file system is written past its cache, where it can be, or never. */
+  /** Whether the file system is written past its cache, where it can be, refuses, or never is. */
   private enum Way {
     AS_CAN_BE(UncachedChannel::open),
+    REFUSED(RangeWriterTest::closed),
     CACHED(_ -> Optional.empty());
 
-    private final Function<Path, Optional<UncachedChannel>> opening;
+    private final Function<Path, Optional<FileChannel>> opening;
 
-    Way(Function<Path, Optional<UncachedChannel>> opening) {
+    Way(Function<Path, Optional<FileChannel>> opening) {
       this.opening = opening;
+    }
+  }
+
+  private static Optional<FileChannel> closed(Path path) {
+    try (FileChannel channel = FileChannel.open(path, StandardOpenOption.WRITE)) {
+      return Optional.of(channel);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
     }
   }
 
@@ -98,18 +110,18 @@ class RangeWriterTest {
   @ParameterizedTest
   @EnumSource
   void whatIsNotFinishedTouchesNothingElse(Way way) throws IOException {
-    byte[] before = new byte[20_000];
+    byte[] before = new byte[400_000];
     new Random(2).nextBytes(before);
     Path out = directory.resolve("out");
     try (PartialFile file = PartialFile.open(out, way.opening)) {
       file.writeAt(0, ByteBuffer.wrap(before));
-      try (RangeWriter writer = file.range(5000, 10_000)) {
-        writer.append(ByteBuffer.wrap(new byte[9000]));
+      try (RangeWriter writer = file.range(5000, 300_000)) {
+        writer.append(ByteBuffer.wrap(new byte[200_000]));
       }
       file.commit();
     }
     byte[] after = Files.readAllBytes(out);
-    for (int i = 5000; i < 15_000; i++) {
+    for (int i = 5000; i < 305_000; i++) {
       after[i] = before[i];
     }
     assertArrayEquals(before, after);

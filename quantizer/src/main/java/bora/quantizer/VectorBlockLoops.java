@@ -23,6 +23,9 @@ final class VectorBlockLoops implements BlockLoops {
   private static final VectorSpecies<Double> DOUBLES = FLOATS.withLanes(double.class);
   private static final VectorSpecies<Long> LONGS = FLOATS.withLanes(long.class);
 
+  /** Of a float's bits, all but the sign. */
+  private static final int MAGNITUDE = 0x7FFF_FFFF;
+
   private final int topCode;
   private final float roundingBias;
   private final int unitCount;
@@ -34,7 +37,7 @@ final class VectorBlockLoops implements BlockLoops {
   private final int[] codeBits;
   private final int[] masks;
   private final int[] wordBits;
-  private final float[] magnitudes = new float[FLOATS.length()];
+  private final int[] magnitudes = new int[INTS.length()];
   private final long[] counts = new long[LONGS.length()];
 
   VectorBlockLoops(Encoding encoding) {
@@ -63,20 +66,15 @@ final class VectorBlockLoops implements BlockLoops {
     int offset = group.blockOffset(block);
     int end = offset + group.blockColumns(block) * lanes;
     for (int lane = 0; lane < lanes; lane += FLOATS.length()) {
-      // Two, for one would be waited for.
-      FloatVector most = FloatVector.zero(FLOATS);
-      FloatVector others = FloatVector.zero(FLOATS);
-      int at = offset + lane;
-      for (; at + lanes < end; at += 2 * lanes) {
-        most = most.max(FloatVector.fromArray(FLOATS, values, at).abs());
-        others = others.max(FloatVector.fromArray(FLOATS, values, at + lanes).abs());
+      // Magnitudes are ordered as their bits are, and integers have a maximum in one instruction.
+      IntVector most = IntVector.zero(INTS);
+      for (int at = offset + lane; at < end; at += lanes) {
+        most =
+            most.max(FloatVector.fromArray(FLOATS, values, at).reinterpretAsInts().and(MAGNITUDE));
       }
-      if (at < end) {
-        most = most.max(FloatVector.fromArray(FLOATS, values, at).abs());
-      }
-      most.max(others).intoArray(magnitudes, 0);
-      for (int i = 0; i < FLOATS.length(); i++) {
-        largest[block * lanes + lane + i] = magnitudes[i];
+      most.intoArray(magnitudes, 0);
+      for (int i = 0; i < INTS.length(); i++) {
+        largest[block * lanes + lane + i] = Float.intBitsToFloat(magnitudes[i]);
       }
     }
   }
