@@ -33,7 +33,7 @@ class ExampleScriptsTest {
         bora,
         """
         #!/bin/sh
-        exec '%s' -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:-UsePerfData -Xmx512m \\
+        exec '%s' -XX:+UseSerialGC -XX:-UsePerfData -Xmx512m \\
           --add-modules jdk.incubator.vector --enable-native-access=ALL-UNNAMED -cp '%s' %s "$@"
         """
             .formatted(
