@@ -46,24 +46,13 @@ public final class RangeWriter implements AutoCloseable {
     while (bytes.hasRemaining()) {
       staging.put(take(bytes, staging.remaining()));
       if (!staging.hasRemaining()) {
-        writeStaged();
+        finish();
       }
     }
   }
 
-  /** Writes what is staged. */
+  /** Writes what is staged, after the last bytes or when there is no more room. */
   public void finish() throws IOException {
-    writeStaged();
-  }
-
-  private static ByteBuffer take(ByteBuffer bytes, int atMost) {
-    int length = Math.min(atMost, bytes.remaining());
-    ByteBuffer taken = bytes.slice(bytes.position(), length);
-    bytes.position(bytes.position() + length);
-    return taken;
-  }
-
-  private void writeStaged() throws IOException {
     staging.flip();
     ByteBuffer blocks = take(staging, staging.remaining() & -BLOCK_BYTES);
     int length = blocks.remaining();
@@ -71,6 +60,13 @@ public final class RangeWriter implements AutoCloseable {
     offsetBytes += length;
     writeCached(staging);
     staging.clear();
+  }
+
+  private static ByteBuffer take(ByteBuffer bytes, int atMost) {
+    int length = Math.min(atMost, bytes.remaining());
+    ByteBuffer taken = bytes.slice(bytes.position(), length);
+    bytes.position(bytes.position() + length);
+    return taken;
   }
 
   private void writeCached(ByteBuffer bytes) throws IOException {

@@ -45,7 +45,8 @@ final class UncachedChannel {
       return Optional.empty();
     }
     try {
-      if (BLOCK_BYTES % Files.getFileStore(path).getBlockSize() != 0) {
+      long blockBytes = Files.getFileStore(path).getBlockSize();
+      if (blockBytes <= 0 || BLOCK_BYTES % blockBytes != 0) {
         return Optional.empty();
       }
       return Optional.of(
