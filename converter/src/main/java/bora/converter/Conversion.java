@@ -1,6 +1,7 @@
 package bora.converter;
 
 import bora.formats.CorruptFileException;
+import bora.formats.MappedFile;
 import bora.formats.MismatchedArtifactException;
 import bora.formats.OnShutdown;
 import bora.formats.ProgressListener;
@@ -234,7 +235,7 @@ public final class Conversion {
         output.writer().finish(provenance(output.plan()));
       }
     } catch (InternalError e) {
-      throw sources.unreadable(e);
+      throw MappedFile.unreadable(e);
     } finally {
       close();
     }
@@ -261,7 +262,7 @@ public final class Conversion {
       writer.finishPart();
       return true;
     } catch (InternalError e) {
-      throw sources.unreadable(e);
+      throw MappedFile.unreadable(e);
     } finally {
       close();
     }

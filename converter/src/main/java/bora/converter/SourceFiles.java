@@ -1,6 +1,5 @@
 package bora.converter;
 
-import bora.formats.MappedFile;
 import bora.formats.checkpoint.Checkpoint;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -22,11 +21,9 @@ final class SourceFiles {
     }
   }
 
-  private final Path checkpoint;
   private final SequencedMap<Path, State> states;
 
-  private SourceFiles(Path checkpoint, SequencedMap<Path, State> states) {
-    this.checkpoint = checkpoint;
+  private SourceFiles(SequencedMap<Path, State> states) {
     this.states = states;
   }
 
@@ -35,7 +32,7 @@ final class SourceFiles {
     for (Path file : checkpoint.sourceFiles()) {
       states.put(file, State.of(file));
     }
-    return new SourceFiles(checkpoint.path(), states);
+    return new SourceFiles(states);
   }
 
   List<Path> files() {
@@ -85,24 +82,5 @@ final class SourceFiles {
                 + now.modified());
       }
     }
-  }
-
-  /**
-   * What to say when bytes of a mapped file could not be read.
-   *
-   * @throws InternalError the error itself, if it is another
-   */
-  IOException unreadable(InternalError fault) {
-    if (!MappedFile.isFault(fault)) {
-      throw fault;
-    }
-    try {
-      requireUnchanged();
-    } catch (IOException changed) {
-      changed.addSuppressed(fault);
-      return changed;
-    }
-    return new IOException(
-        checkpoint + ": a file of the checkpoint could not be read; does its disk fail?", fault);
   }
 }

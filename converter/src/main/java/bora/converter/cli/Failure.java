@@ -25,7 +25,7 @@ final class Failure implements CommandLine.IExecutionExceptionHandler {
       case UncheckedIOException unchecked ->
           err.println("bora: " + printable(message(unchecked.getCause())));
       case InternalError fault when MappedFile.isFault(fault) ->
-          err.println("bora: " + printable(MappedFile.explain(fault)));
+          err.println("bora: " + printable(message(MappedFile.unreadable(fault))));
       case NoMachineCodeException missing -> err.println("bora: " + missing.getMessage());
       case OutOfMemoryError memory ->
           err.println(

@@ -1,6 +1,7 @@
 package bora.formats.checkpoint;
 
 import bora.formats.CorruptFileException;
+import bora.formats.MappedFile;
 import bora.formats.ProgressListener;
 import bora.formats.Sha256;
 import bora.formats.model.ModelConfig;
@@ -70,7 +71,13 @@ public final class Checkpoint implements AutoCloseable {
    * @throws IOException also when a file is missing
    */
   public static Checkpoint open(Path path) throws IOException {
-    return GgufFile.isGguf(path) ? openGguf(path) : openDirectory(path);
+    if (GgufFile.isGguf(path)) {
+      return MappedFile.open(path, Checkpoint::ofGguf);
+    }
+    CheckpointDirectory directory = CheckpointDirectory.of(path);
+    ModelConfig config = readConfigFile(directory.config());
+    return MappedFile.openAll(
+        directory.shards(), shards -> ofDirectory(path, directory, config, shards));
   }
 
   /**
@@ -106,61 +113,50 @@ public final class Checkpoint implements AutoCloseable {
     return params ? MistralParams.read(config) : HuggingFaceConfig.read(config);
   }
 
-  private static Checkpoint openGguf(Path path) throws IOException {
-    GgufFile gguf = GgufFile.open(path);
-    try {
-      ModelConfig config = GgufConfig.of(gguf);
-      CheckpointTensors tensors =
-          new CheckpointTensors(path, config, CheckpointLayout.GGUF.naming(), new TreeMap<>());
-      return new Checkpoint(
-          path,
-          CheckpointLayout.GGUF,
-          List.of(),
-          config,
-          List.of(gguf),
-          tensors.of(List.of(gguf)),
-          Optional.empty(),
-          Optional.empty(),
-          List.of());
-    } catch (IOException | RuntimeException e) {
-      gguf.close();
-      throw e;
-    }
+  private static Checkpoint ofGguf(MappedFile file) throws IOException {
+    GgufFile gguf = GgufFile.of(file);
+    ModelConfig config = GgufConfig.of(gguf);
+    CheckpointTensors tensors =
+        new CheckpointTensors(file.path(), config, CheckpointLayout.GGUF.naming(), new TreeMap<>());
+    return new Checkpoint(
+        file.path(),
+        CheckpointLayout.GGUF,
+        List.of(),
+        config,
+        List.of(gguf),
+        tensors.of(List.of(gguf)),
+        Optional.empty(),
+        Optional.empty(),
+        List.of());
   }
 
-  private static Checkpoint openDirectory(Path path) throws IOException {
-    CheckpointDirectory directory = CheckpointDirectory.of(path);
+  private static Checkpoint ofDirectory(
+      Path path, CheckpointDirectory directory, ModelConfig config, List<MappedFile> shards)
+      throws IOException {
     CheckpointLayout layout = directory.layout();
-    ModelConfig config = readConfigFile(directory.config());
     List<WeightFile> files = new ArrayList<>();
-    try {
-      for (Path shard : directory.shards()) {
-        files.add(openWeights(layout, shard));
-      }
-      CheckpointTensors tensors =
-          new CheckpointTensors(path, config, layout.naming(), directory.weightMap());
-      return new Checkpoint(
-          path,
-          layout,
-          directory.others(),
-          config,
-          files,
-          tensors.of(files),
-          Optional.of(directory.config()),
-          directory.index(),
-          directory.attachments());
-    } catch (IOException | RuntimeException e) {
-      files.forEach(WeightFile::close);
-      throw e;
+    for (MappedFile shard : shards) {
+      files.add(weights(layout, shard));
     }
+    CheckpointTensors tensors =
+        new CheckpointTensors(path, config, layout.naming(), directory.weightMap());
+    return new Checkpoint(
+        path,
+        layout,
+        directory.others(),
+        config,
+        files,
+        tensors.of(files),
+        Optional.of(directory.config()),
+        directory.index(),
+        directory.attachments());
   }
 
-  private static WeightFile openWeights(CheckpointLayout layout, Path file) throws IOException {
+  private static WeightFile weights(CheckpointLayout layout, MappedFile file) throws IOException {
     return switch (layout) {
-      case HUB_SAFETENSORS, MISTRAL_SAFETENSORS ->
-          new SafetensorsWeights(SafetensorsFile.open(file));
-      case HUB_PYTORCH, MISTRAL_PYTORCH -> PyTorchFile.open(file);
-      case GGUF -> GgufFile.open(file);
+      case HUB_SAFETENSORS, MISTRAL_SAFETENSORS -> new SafetensorsWeights(SafetensorsFile.of(file));
+      case HUB_PYTORCH, MISTRAL_PYTORCH -> PyTorchFile.of(file);
+      case GGUF -> GgufFile.of(file);
     };
   }
 
@@ -212,10 +208,18 @@ public final class Checkpoint implements AutoCloseable {
   public String sha256(Path source, ProgressListener progress) throws IOException {
     for (WeightFile file : files) {
       if (file.path().equals(source)) {
-        return Sha256.of(file.bytes(), progress);
+        return sha256(file, progress);
       }
     }
     return Sha256.of(source, progress);
+  }
+
+  private static String sha256(WeightFile file, ProgressListener progress) throws IOException {
+    try {
+      return Sha256.of(file.bytes(), progress);
+    } catch (InternalError e) {
+      throw MappedFile.unreadable(e);
+    }
   }
 
   /** Tokenizer, chat template, config and licence files, which a pack carries along; sorted. */
@@ -228,7 +232,11 @@ public final class Checkpoint implements AutoCloseable {
    * config and of every weight file's name, length, header and evenly spaced samples of its data.
    */
   public String fingerprint() throws IOException {
-    return CheckpointFingerprint.of(configFile, files);
+    try {
+      return CheckpointFingerprint.of(configFile, files);
+    } catch (InternalError e) {
+      throw MappedFile.unreadable(e);
+    }
   }
 
   /** Unmaps the weights, several files at once: the system takes 50 ms a gigabyte that was read. */

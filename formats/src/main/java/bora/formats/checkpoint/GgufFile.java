@@ -54,19 +54,19 @@ final class GgufFile implements WeightFile {
    * @throws bora.formats.UnsupportedVersionException when its version is not read
    */
   static GgufFile open(Path path) throws IOException {
-    MappedFile file = MappedFile.open(path);
-    try {
-      long headerLimit = Math.min(MAX_HEADER_BYTES, file.bytes().byteSize());
-      GgufHeader header = GgufHeader.read(path, file.bytes().asSlice(0, headerLimit));
-      int alignment = header.alignmentBytes();
-      long dataOffset =
-          Math.min(Encoding.alignUp(header.lengthBytes(), alignment), file.bytes().byteSize());
-      MemorySegment data = file.bytes().asSlice(dataOffset);
-      return new GgufFile(file, header, dataOffset, tensors(path, header, alignment, data));
-    } catch (IOException | RuntimeException e) {
-      file.close();
-      throw e;
-    }
+    return MappedFile.open(path, GgufFile::of);
+  }
+
+  /** Validates a file, which is closed by who gets it. */
+  static GgufFile of(MappedFile file) throws IOException {
+    Path path = file.path();
+    long fileBytes = file.bytes().byteSize();
+    MemorySegment headerAtMost = file.bytes().asSlice(0, Math.min(MAX_HEADER_BYTES, fileBytes));
+    GgufHeader header = GgufHeader.read(path, headerAtMost);
+    int alignment = header.alignmentBytes();
+    long dataOffset = Math.min(Encoding.alignUp(header.lengthBytes(), alignment), fileBytes);
+    MemorySegment data = file.bytes().asSlice(dataOffset);
+    return new GgufFile(file, header, dataOffset, tensors(path, header, alignment, data));
   }
 
   private static List<StoredTensor> tensors(

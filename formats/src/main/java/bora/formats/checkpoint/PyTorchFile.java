@@ -28,6 +28,8 @@ final class PyTorchFile implements WeightFile {
 
   private static final byte[] ZIP = HexFormat.of().parseHex("504b0304");
   private static final int TAR_MAGIC_OFFSET = 257;
+  private static final byte[] TAR_MAGIC = "ustar".getBytes(StandardCharsets.US_ASCII);
+  private static final byte[] LITTLE = "little".getBytes(StandardCharsets.US_ASCII);
 
   private final MappedFile file;
   private final MemorySegment header;
@@ -46,42 +48,33 @@ final class PyTorchFile implements WeightFile {
    *     tensors
    */
   static PyTorchFile open(Path path) throws IOException {
-    MappedFile file = MappedFile.open(path);
-    try {
-      refuseOtherKinds(path, file.bytes());
-      SortedMap<String, MemorySegment> entries = TensorArchive.entries(file);
-      MemorySegment pickle = pickle(path, entries);
-      PickleValue root = PickleReader.read(path, pickle.toArray(ValueLayout.JAVA_BYTE));
-      return new PyTorchFile(file, pickle, tensors(path, root, entries));
-    } catch (IOException | RuntimeException e) {
-      file.close();
-      throw e;
-    }
+    return MappedFile.open(path, PyTorchFile::of);
   }
 
-  private static void refuseOtherKinds(Path path, MemorySegment bytes) throws CorruptFileException {
-    if (startsWith(bytes, 0, LEGACY)
-        || startsWith(bytes, TAR_MAGIC_OFFSET, "ustar".getBytes(StandardCharsets.US_ASCII))) {
+  /** Validates a file, which is closed by who gets it. */
+  static PyTorchFile of(MappedFile file) throws IOException {
+    Path path = file.path();
+    refuseOtherKinds(file);
+    SortedMap<String, MemorySegment> entries = TensorArchive.entries(file);
+    MemorySegment pickle = pickle(path, entries);
+    PickleValue root = PickleReader.read(path, pickle.toArray(ValueLayout.JAVA_BYTE));
+    return new PyTorchFile(file, pickle, tensors(path, root, entries));
+  }
+
+  private static void refuseOtherKinds(MappedFile file) throws CorruptFileException {
+    MemorySegment bytes = file.bytes();
+    if (MappedFile.hasAt(bytes, 0, LEGACY)
+        || MappedFile.hasAt(bytes, TAR_MAGIC_OFFSET, TAR_MAGIC)) {
       throw new CorruptFileException(
-          path,
+          file.path(),
           "expected the zip archive that torch.save writes since version 1.6, found the older"
               + " form; load and save it again with a newer torch, or use safetensors");
     }
-    if (startsWith(bytes, 0, "version https://git-lfs".getBytes(StandardCharsets.US_ASCII))) {
+    LfsPointer.refuse(file);
+    if (!MappedFile.hasAt(bytes, 0, ZIP)) {
       throw new CorruptFileException(
-          path,
-          "expected weights, found a Git LFS pointer; run `git lfs pull` in the checkpoint's"
-              + " directory");
+          file.path(), "expected a zip archive as torch.save writes it, found something else");
     }
-    if (!startsWith(bytes, 0, ZIP)) {
-      throw new CorruptFileException(
-          path, "expected a zip archive as torch.save writes it, found something else");
-    }
-  }
-
-  private static boolean startsWith(MemorySegment bytes, long offset, byte[] prefix) {
-    return bytes.byteSize() >= offset + prefix.length
-        && bytes.asSlice(offset, prefix.length).mismatch(MemorySegment.ofArray(prefix)) < 0;
   }
 
   private static MemorySegment pickle(Path path, SortedMap<String, MemorySegment> entries)
@@ -102,7 +95,7 @@ final class PyTorchFile implements WeightFile {
               + "; are tensors pickled one by one?");
     }
     MemorySegment order = entries.get("byteorder");
-    if (order != null && !startsWith(order, 0, "little".getBytes(StandardCharsets.US_ASCII))) {
+    if (order != null && !MappedFile.hasAt(order, 0, LITTLE)) {
       throw new CorruptFileException(path, "byteorder: expected little, found another");
     }
     return pickle;

@@ -6,7 +6,6 @@ import bora.formats.encoding.LittleEndian;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.Map;
 import java.util.SortedMap;
@@ -23,7 +22,6 @@ public final class SafetensorsFile implements AutoCloseable {
   static final long MAX_HEADER_BYTES = 100_000_000;
 
   private static final int LENGTH_BYTES = 8;
-  private static final String LFS_POINTER = "version https://git-lfs";
 
   private final MappedFile file;
   private final SafetensorsHeader header;
@@ -40,20 +38,19 @@ public final class SafetensorsFile implements AutoCloseable {
    * @throws java.nio.file.NoSuchFileException when there is no such file
    */
   public static SafetensorsFile open(Path path) throws IOException {
-    MappedFile file = MappedFile.open(path);
-    try {
-      long headerBytes = headerLength(path, file.bytes());
-      byte[] json = file.bytes().asSlice(LENGTH_BYTES, headerBytes).toArray(ValueLayout.JAVA_BYTE);
-      MemorySegment data = file.bytes().asSlice(LENGTH_BYTES + headerBytes);
-      return new SafetensorsFile(file, SafetensorsHeader.parse(path, json, data));
-    } catch (IOException | RuntimeException e) {
-      file.close();
-      throw e;
-    }
+    return MappedFile.open(path, SafetensorsFile::of);
+  }
+
+  /** Validates a file, which is closed by who gets it. */
+  static SafetensorsFile of(MappedFile file) throws IOException {
+    LfsPointer.refuse(file);
+    long headerBytes = headerLength(file.path(), file.bytes());
+    byte[] json = file.bytes().asSlice(LENGTH_BYTES, headerBytes).toArray(ValueLayout.JAVA_BYTE);
+    MemorySegment data = file.bytes().asSlice(LENGTH_BYTES + headerBytes);
+    return new SafetensorsFile(file, SafetensorsHeader.parse(file.path(), json, data));
   }
 
   private static long headerLength(Path path, MemorySegment file) throws CorruptFileException {
-    refuseLfsPointer(path, file);
     long fileBytes = file.byteSize();
     if (fileBytes < LENGTH_BYTES) {
       throw new CorruptFileException(
@@ -79,17 +76,6 @@ public final class SafetensorsFile implements AutoCloseable {
               + "; was the download cut short?");
     }
     return headerBytes;
-  }
-
-  private static void refuseLfsPointer(Path path, MemorySegment file) throws CorruptFileException {
-    byte[] pointer = LFS_POINTER.getBytes(StandardCharsets.US_ASCII);
-    if (file.byteSize() >= pointer.length
-        && file.asSlice(0, pointer.length).mismatch(MemorySegment.ofArray(pointer)) < 0) {
-      throw new CorruptFileException(
-          path,
-          "expected weights, found a Git LFS pointer; run `git lfs pull` in the checkpoint's"
-              + " directory");
-    }
   }
 
   public Path path() {

@@ -1,8 +1,10 @@
 package bora.formats.checkpoint;
 
 import bora.formats.CorruptFileException;
+import bora.formats.MappedFile;
 import bora.formats.model.TensorKey;
 import bora.formats.model.TensorShape;
+import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.file.Path;
@@ -51,7 +53,7 @@ public final class SourceTensor {
    * Whether bfloat16 holds every weight as it is. Follows from the type, or else every weight is
    * read: for small tensors.
    */
-  public boolean isBFloat16() throws CorruptFileException {
+  public boolean isBFloat16() throws IOException {
     if (type == WeightType.BF16) {
       return true;
     }
@@ -106,23 +108,30 @@ public final class SourceTensor {
    * @param row the first row; 0 for a vector
    * @param values receives {@code count * shape.columns()} values, row-major, from {@code offset}
    * @throws CorruptFileException when a value is NaN or infinite, saying where
+   * @throws IOException when the file was cut short meanwhile
    */
-  public void readRows(int row, int count, float[] values, int offset) throws CorruptFileException {
+  public void readRows(int row, int count, float[] values, int offset) throws IOException {
     Objects.checkFromIndexSize(row, count, shape.rows());
     int total = Math.multiplyExact(count, shape.columns());
     Objects.checkFromIndexSize(offset, total, values.length);
-    boolean finite =
-        switch (rows) {
-          case RowPlacement.Consecutive consecutive ->
-              decode(consecutive.storedRow(row), total, values, offset);
-          case RowPlacement.InterleavedHalves halves ->
-              readInterleaved(halves, row, count, values, offset);
-          case RowPlacement.Columns(long firstRow) ->
-              readColumns(firstRow, row, count, values, offset);
-        };
-    if (!finite) {
-      throw notFinite(row, total, values, offset);
+    try {
+      if (!decodeRows(row, count, values, offset)) {
+        throw notFinite(row, total, values, offset);
+      }
+    } catch (InternalError e) {
+      throw MappedFile.unreadable(e);
     }
+  }
+
+  /** Returns whether all values are finite. */
+  private boolean decodeRows(int row, int count, float[] values, int offset) {
+    return switch (rows) {
+      case RowPlacement.Consecutive consecutive ->
+          decode(consecutive.storedRow(row), count * shape.columns(), values, offset);
+      case RowPlacement.InterleavedHalves halves ->
+          readInterleaved(halves, row, count, values, offset);
+      case RowPlacement.Columns(long firstRow) -> readColumns(firstRow, row, count, values, offset);
+    };
   }
 
   /**
@@ -140,17 +149,22 @@ public final class SourceTensor {
    *
    * @param words receives {@code shape.columns() / 2} words from {@code offset}
    * @throws CorruptFileException when a value is NaN or infinite, saying where
+   * @throws IOException when the file was cut short meanwhile
    * @throws IllegalStateException unless {@link #hasBFloat16Pairs}
    */
-  public void readBFloat16Pairs(int row, int[] words, int offset) throws CorruptFileException {
+  public void readBFloat16Pairs(int row, int[] words, int offset) throws IOException {
     int columns = shape.columns();
     Objects.checkIndex(row, shape.rows());
     if (!hasBFloat16Pairs()) {
       throw new IllegalStateException(key + ": " + type + " " + shape + " has no pairs of bf16");
     }
     long startBytes = type.bytes(Math.multiplyExact(rows.storedRow(row), (long) columns));
-    if (!HalfFloats.readBFloat16Pairs(stored.bytes(), startBytes, columns / 2, words, offset)) {
-      readRows(row, 1, new float[columns], 0);
+    try {
+      if (!HalfFloats.readBFloat16Pairs(stored.bytes(), startBytes, columns / 2, words, offset)) {
+        readRows(row, 1, new float[columns], 0);
+      }
+    } catch (InternalError e) {
+      throw MappedFile.unreadable(e);
     }
   }
 

@@ -2,7 +2,6 @@ package bora.formats.pack;
 
 import bora.formats.CorruptFileException;
 import bora.formats.MappedFile;
-import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -45,26 +44,11 @@ final class PackFile implements AutoCloseable {
   }
 
   /**
-   * Maps a pack.
-   *
    * @param path of the file, or of any shard
-   * @throws java.nio.file.NoSuchFileException when the file or a shard is not there
+   * @param mappings of all {@link #files}; closed with this
    */
-  static PackFile open(Path path) throws IOException {
-    List<MappedFile> mappings = new ArrayList<>();
-    try {
-      for (Path file : files(path)) {
-        mappings.add(MappedFile.open(file));
-      }
-      List<MemorySegment> bytes = new ArrayList<>();
-      for (MappedFile mapping : mappings) {
-        bytes.add(mapping.bytes());
-      }
-      return new PackFile(path, mappings, bytes);
-    } catch (IOException | RuntimeException e) {
-      mappings.forEach(MappedFile::close);
-      throw e;
-    }
+  static PackFile of(Path path, List<MappedFile> mappings) {
+    return new PackFile(path, mappings, mappings.stream().map(MappedFile::bytes).toList());
   }
 
   /** The file itself, or all shards that belong to the one named. */
@@ -139,11 +123,6 @@ final class PackFile implements AutoCloseable {
       }
     }
     return Optional.empty();
-  }
-
-  /** What to say of an error met while the pack was read. */
-  IOException unreadable(InternalError error) {
-    return mappings.getFirst().unreadable(error);
   }
 
   @Override

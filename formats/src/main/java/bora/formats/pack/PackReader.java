@@ -7,6 +7,7 @@ import bora.formats.encoding.EncodedTensor;
 import bora.formats.model.ModelConfig;
 import bora.formats.model.TensorKey;
 import java.io.IOException;
+import java.io.InputStream;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteBuffer;
@@ -38,17 +39,14 @@ public final class PackReader implements AutoCloseable {
    * @param path of the file, or of any of the shards
    * @throws CorruptFileException when the structure is damaged, saying where
    * @throws bora.formats.UnsupportedVersionException when the pack is of another version
-   * @throws java.nio.file.NoSuchFileException when there is no such file
+   * @throws java.nio.file.NoSuchFileException when the file or a shard is not there
    */
   public static PackReader open(Path path) throws IOException {
-    PackFile file = PackFile.open(path);
-    try {
-      return new PackReader(file, new PackStructure(file).check());
-    } catch (IOException | RuntimeException | InternalError e) {
-      // The last is what a file raises that is cut short meanwhile; closing it takes note of that.
-      file.close();
-      throw e;
-    }
+    return MappedFile.openAll(PackFile.files(path), mappings -> of(PackFile.of(path, mappings)));
+  }
+
+  static PackReader of(PackFile file) throws IOException {
+    return new PackReader(file, new PackStructure(file).check());
   }
 
   /** Whether a file, or the first shard beside it, begins as a pack does. */
@@ -57,8 +55,10 @@ public final class PackReader implements AutoCloseable {
     if (!Files.isRegularFile(first)) {
       return false;
     }
-    try (MappedFile file = MappedFile.open(first)) {
-      return file.bytes().byteSize() >= Long.BYTES && PackStructure.beginsWithMagic(file.bytes());
+    try (InputStream in = Files.newInputStream(first)) {
+      byte[] magic = in.readNBytes(Long.BYTES);
+      return magic.length == Long.BYTES
+          && PackStructure.beginsWithMagic(MemorySegment.ofArray(magic));
     }
   }
 
@@ -144,7 +144,7 @@ public final class PackReader implements AutoCloseable {
               .map(Checked::name)
               .toList();
     } catch (InternalError e) {
-      throw file.unreadable(e);
+      throw MappedFile.unreadable(e);
     }
     if (!damaged.isEmpty()) {
       throw new CorruptFileException(

@@ -6,6 +6,8 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import bora.formats.CutShort;
+import bora.formats.MappedFile;
 import bora.formats.ProgressListener;
 import bora.formats.encoding.EncodedTensor;
 import bora.formats.model.Architecture;
@@ -15,11 +17,9 @@ import bora.formats.model.TensorRole;
 import bora.formats.model.TestConfigs;
 import java.io.IOException;
 import java.lang.foreign.ValueLayout;
-import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.atomic.AtomicLong;
@@ -77,16 +77,30 @@ class PackReaderTest {
   }
 
   @Test
-  void packCutShortWhileItIsMappedIsNamed() throws IOException {
+  void packCutShortWhileItIsCheckedIsNamed() throws IOException {
     Path path = PackFixture.tiny().write(directory.resolve("model.bora"));
-    try (PackReader reader = PackReader.open(path);
-        FileChannel channel = FileChannel.open(path, StandardOpenOption.WRITE)) {
-      channel.truncate(100);
-      IOException thrown =
-          assertThrows(IOException.class, () -> reader.checkIntegrity(ProgressListener.NONE));
-      assertTrue(thrown.getMessage().startsWith(path + ": "), thrown.getMessage());
-      assertTrue(thrown.getMessage().contains("cut short"), thrown.getMessage());
+    try (PackReader reader = PackReader.open(path)) {
+      CutShort.assertNamed(
+          path,
+          () -> {
+            CutShort.to(path, 0);
+            reader.checkIntegrity(ProgressListener.NONE);
+          });
     }
+  }
+
+  @Test
+  void packCutShortWhileItIsOpenedIsNamed() throws IOException {
+    Path path = PackFixture.tiny().write(directory.resolve("model.bora"));
+    CutShort.assertNamed(
+        path,
+        () ->
+            MappedFile.open(
+                path,
+                mapped -> {
+                  CutShort.to(path, 0);
+                  return PackReader.of(PackFile.of(path, List.of(mapped)));
+                }));
   }
 
   @Test

@@ -12,6 +12,7 @@ import bora.formats.model.ModelConfig;
 import bora.formats.model.TensorKey;
 import bora.formats.model.TensorShape;
 import java.io.IOException;
+import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
@@ -67,15 +68,13 @@ public final class Calibration implements MomentsSource, AutoCloseable {
    */
   public static Calibration open(Path path, ModelConfig config, String checkpoint)
       throws IOException {
-    MappedFile file = MappedFile.open(path);
-    try {
-      Calibration calibration = new Calibration(file);
-      calibration.requireOf(config, checkpoint);
-      return calibration;
-    } catch (IOException | RuntimeException e) {
-      file.close();
-      throw e;
-    }
+    return MappedFile.open(
+        path,
+        file -> {
+          Calibration calibration = new Calibration(file);
+          calibration.requireOf(config, checkpoint);
+          return calibration;
+        });
   }
 
   private void requireOf(ModelConfig config, String checkpoint) throws IOException {
@@ -148,11 +147,15 @@ public final class Calibration implements MomentsSource, AutoCloseable {
   @Override
   public Optional<SecondMoments> moments(TensorKey reader) throws IOException {
     MomentsEntry entry = moments.get(reader);
-    return entry == null
-        ? Optional.empty()
-        : Optional.of(
-            entry.read(
-                file.path(), file.bytes().asSlice(entry.offsetBytes(), entry.lengthBytes())));
+    if (entry == null) {
+      return Optional.empty();
+    }
+    MemorySegment bytes = file.bytes().asSlice(entry.offsetBytes(), entry.lengthBytes());
+    try {
+      return Optional.of(entry.read(file.path(), bytes));
+    } catch (InternalError e) {
+      throw MappedFile.unreadable(e);
+    }
   }
 
   /** Unmaps the file. */

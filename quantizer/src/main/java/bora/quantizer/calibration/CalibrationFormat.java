@@ -1,8 +1,10 @@
 package bora.quantizer.calibration;
 
 import bora.formats.CorruptFileException;
+import bora.formats.MappedFile;
 import bora.formats.encoding.LittleEndian;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.nio.file.Path;
 import java.util.zip.CRC32C;
 
@@ -48,8 +50,7 @@ final class CalibrationFormat {
       throw new CorruptFileException(
           file, "manifest: expected to end at " + end + ", found " + offset + " + " + length);
     }
-    byte[] manifest =
-        bytes.asSlice(offset, length).toArray(java.lang.foreign.ValueLayout.JAVA_BYTE);
+    byte[] manifest = bytes.asSlice(offset, length).toArray(ValueLayout.JAVA_BYTE);
     int expected = bytes.get(LittleEndian.INT, end + 16);
     if (crc(manifest) != expected) {
       throw new CorruptFileException(
@@ -59,7 +60,7 @@ final class CalibrationFormat {
   }
 
   private static boolean hasMagic(MemorySegment bytes, long offset) {
-    return bytes.asSlice(offset, MAGIC.length).mismatch(MemorySegment.ofArray(MAGIC)) < 0;
+    return MappedFile.hasAt(bytes, offset, MAGIC);
   }
 
   private static int crc(byte[] bytes) {

@@ -14,8 +14,10 @@ import bora.formats.model.ModelConfig;
 import bora.formats.model.TensorKey;
 import bora.formats.model.TensorRole;
 import java.io.IOException;
+import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -124,6 +126,18 @@ class CalibrationTest {
             }
           },
           "byte " + at);
+    }
+  }
+
+  @Test
+  void namesAFileThatIsCutShortWhileItsMomentsAreRead() throws IOException {
+    Path file = write();
+    try (Calibration read = Calibration.open(file, CONFIG, SOURCE.checkpoint());
+        FileChannel channel = FileChannel.open(file, StandardOpenOption.WRITE)) {
+      channel.truncate(0);
+      IOException thrown = assertThrows(IOException.class, () -> read.moments(QUERY));
+      String expected = file + ": was cut short while it was in use: expected ";
+      assertTrue(thrown.getMessage().startsWith(expected), thrown.getMessage());
     }
   }
 
