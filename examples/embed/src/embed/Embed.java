@@ -37,18 +37,19 @@ public final class Embed {
         Model model = Model.open(pack, RuntimeOptions.defaults());
         Tokenizer tokenizer = Tokenizer.open(TokenizerFiles.of(pack))) {
       int[] tokens = tokenizer.encodePrompt(prompt);
-      Session session = model.newSession(tokens.length + MAX_TOKENS);
-      TextGenerator generator =
-          new TextGenerator(model, session, tokenizer, new Sampling.Greedy(), List.of("\n"));
-      Completion completion =
-          generator.generate(
-              tokens,
-              MAX_TOKENS,
-              text -> {
-                out.print(text);
-                return true;
-              });
-      out.println(" [" + completion.ending() + "]");
+      try (Session session = model.newSession(tokens.length + MAX_TOKENS)) {
+        TextGenerator generator =
+            new TextGenerator(model, session, tokenizer, new Sampling.Greedy(), List.of("\n"));
+        Completion completion =
+            generator.generate(
+                tokens,
+                MAX_TOKENS,
+                text -> {
+                  out.print(text);
+                  return true;
+                });
+        out.println(" [" + completion.ending() + "]");
+      }
       out.println(verify(pack, model, reference));
     }
   }

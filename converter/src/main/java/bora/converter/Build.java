@@ -124,10 +124,11 @@ public final class Build {
   private static int[] sampleWindow(Model model, long seed, int tokens) {
     int[] window = new int[tokens];
     window[0] = model.config().bosTokenId().orElse(0);
-    Session session = model.newSession(window.length);
     TokenSampler sampler = new TokenSampler(new Sampling.Temperature(1, seed));
-    for (int i = 1; i < window.length; i++) {
-      window[i] = sampler.next(session.decode(window[i - 1], ForwardObserver.NONE));
+    try (Session session = model.newSession(window.length)) {
+      for (int i = 1; i < window.length; i++) {
+        window[i] = sampler.next(session.decode(window[i - 1], ForwardObserver.NONE));
+      }
     }
     return window;
   }

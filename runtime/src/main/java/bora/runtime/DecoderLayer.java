@@ -12,7 +12,7 @@ import java.util.Arrays;
  * object serves all layers in turn. The residual stream stays in place, everything else is
  * overwritten.
  */
-final class DecoderLayer {
+final class DecoderLayer implements AutoCloseable {
   private final Kernels kernels;
   private final WorkerPool pool;
   private final ModelConfig config;
@@ -139,6 +139,17 @@ final class DecoderLayer {
   void normalize(float[] weight, int count) {
     normRows.weight = weight;
     pool.forEachRange(count, normRows);
+  }
+
+  /** See {@link KvCache#fill}. */
+  void fillCache() {
+    cache.fill();
+  }
+
+  /** Gives the memory of the cache back. */
+  @Override
+  public void close() {
+    cache.close();
   }
 
   private final class NormRows implements WorkerPool.RangeTask {

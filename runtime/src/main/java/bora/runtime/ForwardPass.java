@@ -9,7 +9,7 @@ import java.util.Arrays;
  * The layers of a model over a batch of tokens or a single one, with all the memory that takes. The
  * residual stream stays in place; everything else is overwritten layer by layer.
  */
-final class ForwardPass {
+final class ForwardPass implements AutoCloseable {
   /** Rows of logits computed at a time when all are wanted, to bound their memory. */
   private static final int LOGITS_ROWS = 64;
 
@@ -133,5 +133,16 @@ final class ForwardPass {
       }
     }
     return Arrays.copyOfRange(logitsRows, (rows - 1) * vocabSize, rows * vocabSize);
+  }
+
+  /** See {@link KvCache#fill}. */
+  void fillCache() {
+    layers.fillCache();
+  }
+
+  /** Gives the memory of the cache back. */
+  @Override
+  public void close() {
+    layers.close();
   }
 }

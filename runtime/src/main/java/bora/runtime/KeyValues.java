@@ -2,6 +2,7 @@ package bora.runtime;
 
 import bora.runtime.kernel.CachedFloats;
 import bora.runtime.kernel.Kernels;
+import java.lang.foreign.SegmentAllocator;
 
 /**
  * The keys and values of one head of one layer, by slot. Keys stand in blocks of {@link
@@ -22,23 +23,36 @@ final class KeyValues {
   /**
    * @param capacity slots, whole blocks of keys
    * @param headDim even for bf16
+   * @param memory gives {@link #byteSize} in two parts, and outlives this object
    */
-  KeyValues(KvCacheType type, int capacity, int headDim) {
+  KeyValues(KvCacheType type, int capacity, int headDim, SegmentAllocator memory) {
     this.headDim = headDim;
-    keys = allocate(type, capacity, headDim);
-    values = allocate(type, capacity, headDim);
+    keys = allocate(type, capacity, headDim, memory);
+    values = allocate(type, capacity, headDim, memory);
     words = keys.words(headDim);
   }
 
-  private static CachedFloats allocate(KvCacheType type, int capacity, int headDim) {
+  private static CachedFloats allocate(
+      KvCacheType type, int capacity, int headDim, SegmentAllocator memory) {
+    int length = length(type, capacity, headDim);
     return switch (type) {
-      case F32 -> CachedFloats.float32(Math.multiplyExact(capacity, headDim));
-      case BF16 -> CachedFloats.bfloat16(Math.multiplyExact(capacity, headDim / 2));
+      case F32 -> CachedFloats.float32(memory, length);
+      case BF16 -> CachedFloats.bfloat16(memory, length);
     };
   }
 
-  long byteSize() {
-    return keys.byteSize() + values.byteSize();
+  private static int length(KvCacheType type, int capacity, int headDim) {
+    return Math.multiplyExact(
+        capacity,
+        switch (type) {
+          case F32 -> headDim;
+          case BF16 -> headDim / 2;
+        });
+  }
+
+  /** The memory that keys and values of so many slots take. */
+  static long byteSize(KvCacheType type, int capacity, int headDim) {
+    return 2 * CachedFloats.byteSize(length(type, capacity, headDim));
   }
 
   /**

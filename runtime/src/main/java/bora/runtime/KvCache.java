@@ -4,7 +4,10 @@ import bora.formats.encoding.Encoding;
 import bora.formats.model.ModelConfig;
 import bora.runtime.kernel.CachedFloats;
 import bora.runtime.kernel.Kernels;
-import java.util.Arrays;
+import bora.runtime.machine.SystemMemory;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.SegmentAllocator;
 
 /**
  * Keys and values of the tokens seen, a ring of {@link #capacity()} slots: position p is in slot
@@ -14,8 +17,10 @@ import java.util.Arrays;
  * window and one batch less a token: a batch is stored before its first token attends, and must not
  * overwrite what that token sees. A ring that wraps is a whole number of {@link #RUN_SLOTS}, so
  * that runs of so many positions, from a multiple of it, are neighbours in it.
+ *
+ * <p>Its memory is one piece, of which the system gives what is written to.
  */
-final class KvCache {
+final class KvCache implements AutoCloseable {
   /** Positions that attention takes together; whole blocks of keys. */
   static final int RUN_SLOTS = 256;
 
@@ -23,12 +28,15 @@ final class KvCache {
   private final int capacity;
   private final int window;
   private final KeyValues[][] heads;
+  private final Arena arena = Arena.ofShared();
+  private final MemorySegment memory;
 
   /**
    * @param layerCount how many layers' keys and values there are to hold
    * @param contextTokens the most positions there will be
    * @param maxBatch the most tokens stored before the first of them attends
    * @throws IllegalArgumentException when a head's keys do not fit {@link CachedFloats}
+   * @throws ContextTooLargeException when the system has no memory for all keys and values
    */
   KvCache(ModelConfig config, KvCacheType type, int layerCount, int contextTokens, int maxBatch) {
     headDim = config.headDim();
@@ -44,10 +52,18 @@ final class KvCache {
               + contextTokens);
     }
     capacity = (int) slots;
+    long headBytes = KeyValues.byteSize(type, capacity, headDim);
+    long byteSize = Math.multiplyExact((long) layerCount * config.kvHeadCount(), headBytes);
+    try {
+      memory = SystemMemory.allocate(byteSize, arena);
+    } catch (OutOfMemoryError e) {
+      throw new ContextTooLargeException(contextTokens, byteSize, e);
+    }
     heads = new KeyValues[layerCount][config.kvHeadCount()];
+    SegmentAllocator parts = SegmentAllocator.slicingAllocator(memory);
     for (KeyValues[] layer : heads) {
       for (int head = 0; head < layer.length; head++) {
-        layer[head] = new KeyValues(type, capacity, headDim);
+        layer[head] = new KeyValues(type, capacity, headDim, parts);
       }
     }
   }
@@ -64,7 +80,7 @@ final class KvCache {
 
   /** Of all keys and values. */
   long byteSize() {
-    return Arrays.stream(heads).flatMap(Arrays::stream).mapToLong(KeyValues::byteSize).sum();
+    return memory.byteSize();
   }
 
   /** Number of slots, the same for as long as the cache lives. */
@@ -101,5 +117,16 @@ final class KvCache {
         heads[layer][head].put(slot, k, offset, v, offset);
       }
     }
+  }
+
+  /** Writes zeros to all slots: the system gives memory for what is written, not what is read. */
+  void fill() {
+    memory.fill((byte) 0);
+  }
+
+  /** Gives the memory back; nothing may be stored or read from then on. */
+  @Override
+  public void close() {
+    arena.close();
   }
 }

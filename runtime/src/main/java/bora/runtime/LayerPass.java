@@ -119,9 +119,10 @@ public final class LayerPass implements AutoCloseable {
     }
   }
 
-  /** Ends the threads. */
+  /** Ends the threads and gives the memory back. */
   @Override
   public void close() {
     pool.close();
+    layers.close();
   }
 }

@@ -117,9 +117,10 @@ public final class LayerSteps implements AutoCloseable {
     kernels.addScaled(scale, x, xOffset, y, yOffset, length);
   }
 
-  /** Ends the threads. */
+  /** Ends the threads and gives the memory back. */
   @Override
   public void close() {
     pool.close();
+    cache.close();
   }
 }

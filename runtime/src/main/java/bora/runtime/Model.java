@@ -9,8 +9,10 @@ import bora.runtime.kernel.WorkerPool;
 import bora.runtime.machine.MachineCode;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 import java.util.function.Function;
 
 /**
@@ -29,6 +31,10 @@ public final class Model implements AutoCloseable {
   private final Function<TensorKey, EncodedTensor> tensors;
   private final RuntimeOptions options;
   private volatile Optional<WarmUp> warmUp = Optional.empty();
+
+  /** Those that nobody has closed. */
+  private final Set<Session> sessions = new HashSet<>();
+
   private boolean closed;
 
   private Model(
@@ -128,11 +134,14 @@ public final class Model implements AutoCloseable {
   }
 
   /**
-   * Makes an empty session.
+   * Makes an empty session, which the caller closes when it is no longer needed; one that is left
+   * open is closed with the model.
    *
    * @param contextTokens the most tokens it takes; not limited by {@code maxPositionEmbeddings},
    *     beyond which a model is merely untrained
    * @throws IllegalArgumentException when that is no positive number, or too large to hold
+   * @throws IllegalStateException when the model is closed
+   * @throws ContextTooLargeException when the system has no memory for keys and values of so many
    */
   public Session newSession(int contextTokens) {
     return newSession(contextTokens, KvCacheType.F32);
@@ -144,7 +153,24 @@ public final class Model implements AutoCloseable {
    * @param cacheType how it keeps keys and values
    */
   public Session newSession(int contextTokens, KvCacheType cacheType) {
-    return new Session(this, contextTokens, cacheType, Session.MAX_BATCH);
+    return newSession(contextTokens, cacheType, Session.MAX_BATCH);
+  }
+
+  /**
+   * @param maxBatch the most tokens of a prefill that go through the layers together
+   */
+  Session newSession(int contextTokens, KvCacheType cacheType, int maxBatch) {
+    synchronized (turn) {
+      checkOpen();
+      Session session = new Session(this, contextTokens, cacheType, maxBatch);
+      sessions.add(session);
+      return session;
+    }
+  }
+
+  /** Under {@link #turn}, when a session has been closed. */
+  void forget(Session session) {
+    sessions.remove(session);
   }
 
   /**
@@ -167,7 +193,7 @@ public final class Model implements AutoCloseable {
     warmUp.ifPresent(WarmUp::await);
   }
 
-  /** Ends the threads, after the step that one of them may be in. Sessions then refuse to run. */
+  /** Ends the threads, after the step that one of them may be in, and closes all sessions. */
   @Override
   public void close() {
     synchronized (turn) {
@@ -175,6 +201,7 @@ public final class Model implements AutoCloseable {
       warmUp.ifPresent(WarmUp::close);
       population.ifPresent(PagePopulation::close);
       pool.close();
+      List.copyOf(sessions).forEach(Session::close);
     }
   }
 

@@ -103,17 +103,26 @@ public final class PackBenchmark {
             farContext,
             threads,
             freshHeapBytes());
-    Session far = model.newSession(farContext, cacheType);
-    far.prefill(prompt, ForwardObserver.NONE);
-    Runnable farDecode = () -> decode(far, decoded, farTokens);
-    warmUp(farDecode);
-    model.awaitPopulation();
-    OptionalLong residentBytes = HostMemory.residentBytes();
+    try (Session far = model.newSession(farContext, cacheType)) {
+      far.fillCache();
+      far.prefill(prompt, ForwardObserver.NONE);
+      Runnable farDecode = () -> decode(far, decoded, farTokens);
+      warmUp(farDecode);
+      model.awaitPopulation();
+      return measure(prompt, decoded, farDecode, predicted, HostMemory.residentBytes());
+    }
+  }
 
-    Session prefill = model.newSession(promptTokens, cacheType);
-    Session near = model.newSession(decodedTokens, cacheType);
+  private Result measure(
+      int[] prompt,
+      int[] decoded,
+      Runnable farDecode,
+      HostMemory predicted,
+      OptionalLong residentBytes) {
     List<MemorySegment> tensors = tensors();
-    try (WorkerPool pool = new WorkerPool(threads)) {
+    try (Session prefill = model.newSession(prompt.length, cacheType);
+        Session near = model.newSession(decoded.length, cacheType);
+        WorkerPool pool = new WorkerPool(threads)) {
       Runnable nearDecode = () -> decode(near, decoded, 0);
       Runnable prompting =
           () -> {
@@ -126,12 +135,12 @@ public final class PackBenchmark {
       warmUp(reading);
       double[] seconds = medianSeconds(nearDecode, farDecode, prompting, reading);
       return new Result(
-          decodedTokens / seconds[0],
-          decodedTokens / seconds[1],
+          decoded.length / seconds[0],
+          decoded.length / seconds[1],
           farTokens,
           weightBytesPerToken(),
-          promptTokens / seconds[2],
-          promptTokens,
+          prompt.length / seconds[2],
+          prompt.length,
           tensors.stream().mapToLong(MemorySegment::byteSize).sum() * 1e-9 / seconds[3],
           predicted,
           residentBytes);

@@ -1,17 +1,13 @@
 package bora.runtime;
 
 import bora.runtime.kernel.ThreadEnd;
+import bora.runtime.machine.SystemCalls;
 import java.io.IOException;
 import java.io.UncheckedIOException;
-import java.lang.foreign.FunctionDescriptor;
-import java.lang.foreign.Linker;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
-import java.lang.invoke.MethodHandle;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
-import java.util.Optional;
 import java.util.stream.Stream;
 
 /**
@@ -21,7 +17,7 @@ import java.util.stream.Stream;
  * weights, nothing happens but the faults.
  */
 final class PagePopulation implements AutoCloseable {
-  private static final int MADV_POPULATE_READ = 22;
+  private static final long MADV_POPULATE_READ = 22;
   private static final long PAGE_BYTES = 4096;
 
   /** So much that a call costs nothing, and so little that closing need not wait long. */
@@ -44,30 +40,21 @@ final class PagePopulation implements AutoCloseable {
   }
 
   private void populate(List<MemorySegment> weights) {
-    long bytes = weights.stream().mapToLong(MemorySegment::byteSize).sum();
-    if (bytes > availableBytes()) {
+    long allBytes = weights.stream().mapToLong(MemorySegment::byteSize).sum();
+    if (allBytes > availableBytes()) {
       return;
     }
-    Optional<MethodHandle> madvise = madvise();
-    if (madvise.isEmpty()) {
-      return;
-    }
+    SystemCalls calls = SystemCalls.shared();
+    MemorySegment madvise = calls.find("madvise");
     for (MemorySegment tensor : weights) {
       long end = tensor.address() + tensor.byteSize();
       for (long at = tensor.address() & -PAGE_BYTES; at < end; at += STEP_BYTES) {
-        if (closed || !populate(madvise.get(), at, Math.min(STEP_BYTES, end - at))) {
+        // An older kernel does not know the advice.
+        long bytes = Math.min(STEP_BYTES, end - at);
+        if (closed || (int) calls.call(madvise, at, bytes, MADV_POPULATE_READ) != 0) {
           return;
         }
       }
-    }
-  }
-
-  /** Returns whether it is worth going on: an older kernel does not know the advice. */
-  private static boolean populate(MethodHandle madvise, long address, long bytes) {
-    try {
-      return (int) madvise.invokeExact(address, bytes, MADV_POPULATE_READ) == 0;
-    } catch (Throwable e) {
-      throw new IllegalStateException("madvise declares no exception", e);
     }
   }
 
@@ -82,21 +69,6 @@ final class PagePopulation implements AutoCloseable {
     } catch (IOException | UncheckedIOException e) {
       return 0;
     }
-  }
-
-  @SuppressWarnings("restricted")
-  private static Optional<MethodHandle> madvise() {
-    FunctionDescriptor type =
-        FunctionDescriptor.of(
-            ValueLayout.JAVA_INT,
-            ValueLayout.JAVA_LONG,
-            ValueLayout.JAVA_LONG,
-            ValueLayout.JAVA_INT);
-    Linker linker = Linker.nativeLinker();
-    return linker
-        .defaultLookup()
-        .find("madvise")
-        .map(function -> linker.downcallHandle(function, type));
   }
 
   /** Ends it, whatever has been populated by then. */

@@ -4,14 +4,14 @@ import bora.formats.model.ModelConfig;
 import java.util.Objects;
 
 /**
- * One sequence of tokens on its way through a model: its KV cache and scratch memory, all taken
- * when it is made. A session is for one thread at a time; several sessions of a model may be used
- * by several threads, whose steps then take turns.
+ * One sequence of tokens on its way through a model: its KV cache and scratch memory, given back
+ * when it is closed, or its model is. A session is for one thread at a time; several sessions of a
+ * model may be used by several threads, whose steps then take turns.
  *
  * <p>The cache holds {@code min(contextTokens, slidingWindow + 511)} positions, rounded up, so for
  * a model with a sliding window its memory does not grow with the context.
  */
-public final class Session {
+public final class Session implements AutoCloseable {
   /** Tokens of a prefill that go through the layers together. */
   static final int MAX_BATCH = 512;
 
@@ -21,6 +21,7 @@ public final class Session {
   private final int maxBatch;
   private final ForwardPass pass;
   private int position;
+  private boolean closed;
 
   Session(Model model, int contextTokens, KvCacheType cacheType, int maxBatch) {
     if (contextTokens < 1) {
@@ -49,6 +50,14 @@ public final class Session {
     position = 0;
   }
 
+  /** Takes all memory of the cache, as a session does whose context is full: for measurements. */
+  void fillCache() {
+    synchronized (model.turn()) {
+      checkOpen();
+      pass.fillCache();
+    }
+  }
+
   /** Goes on as if so many tokens had been run, whatever the cache holds: for measurements. */
   void skipTo(int newPosition) {
     position = newPosition;
@@ -70,8 +79,8 @@ public final class Session {
    * @param observer hears every position
    * @return the logits after the last token, {@code vocabSize} values, the caller's to keep
    * @throws IllegalArgumentException when there is no token, or one outside the vocabulary
-   * @throws IllegalStateException when they exceed the session's context, or the model is closed;
-   *     nothing has been run
+   * @throws IllegalStateException when they exceed the session's context, or it is closed; nothing
+   *     has been run
    */
   public float[] prefill(int[] tokens, ForwardObserver observer) {
     if (tokens.length == 0) {
@@ -86,7 +95,7 @@ public final class Session {
       int count = Math.min(maxBatch, tokens.length - start);
       boolean last = start + count == tokens.length;
       synchronized (model.turn()) {
-        model.checkOpen();
+        checkOpen();
         pass.runBatch(tokens, start, count, position, observer);
         if (observer.wantsLogits()) {
           logits = pass.tellLogits(position, count, observer);
@@ -106,13 +115,13 @@ public final class Session {
    * @return the logits after it, {@code vocabSize} values, the caller's to keep; but for some dozen
    *     bytes a kernel the only memory that this takes
    * @throws IllegalArgumentException when the token is outside the vocabulary
-   * @throws IllegalStateException when it exceeds the session's context, or the model is closed
+   * @throws IllegalStateException when it exceeds the session's context, or the session is closed
    */
   public float[] decode(int token, ForwardObserver observer) {
     checkToken(token);
     checkContext(1);
     synchronized (model.turn()) {
-      model.checkOpen();
+      checkOpen();
       pass.runToken(token, position, observer);
       float[] logits = pass.logits(0);
       if (observer.wantsLogits()) {
@@ -120,6 +129,14 @@ public final class Session {
       }
       position++;
       return logits;
+    }
+  }
+
+  /** To be called in the model's turn. */
+  private void checkOpen() {
+    model.checkOpen();
+    if (closed) {
+      throw new IllegalStateException("the session is closed");
     }
   }
 
@@ -143,6 +160,18 @@ public final class Session {
               + " tokens in this session, found "
               + ((long) position + tokens)
               + "; ask for a session with a longer context");
+    }
+  }
+
+  /** Gives the memory back, after the step that it may be in. It then refuses to run. */
+  @Override
+  public void close() {
+    synchronized (model.turn()) {
+      if (!closed) {
+        closed = true;
+        pass.close();
+        model.forget(this);
+      }
     }
   }
 }

@@ -84,8 +84,8 @@ final class WarmUp {
     try (Arena arena = Arena.ofShared()) {
       Map<TensorKey, EncodedTensor> tensors = new HashMap<>();
       config.tensors().forEach((key, shape) -> tensors.put(key, zero(arena, key, shape)));
-      try (Model model = Model.of(config, tensors::get, options)) {
-        Session session = model.newSession(PROMPT_TOKENS + TOKENS);
+      try (Model model = Model.of(config, tensors::get, options);
+          Session session = model.newSession(PROMPT_TOKENS + TOKENS)) {
         new Generator(model, session, new Sampling.Greedy(1))
             .generate(new int[PROMPT_TOKENS], TOKENS, _ -> !closed && System.nanoTime() < end);
       }

@@ -47,9 +47,11 @@ final class HostMemoryTest {
   @MethodSource("sessions")
   void cacheIsAllKeysAndValues(ModelConfig config, int contextTokens, KvCacheType cacheType) {
     int maxBatch = Math.min(Session.MAX_BATCH, contextTokens);
-    KvCache cache = new KvCache(config, cacheType, config.layerCount(), contextTokens, maxBatch);
     HostMemory predicted = HostMemory.predict(config, 0, cacheType, contextTokens, 2, 0);
-    assertEquals(cache.byteSize(), predicted.kvCache());
+    try (KvCache cache =
+        new KvCache(config, cacheType, config.layerCount(), contextTokens, maxBatch)) {
+      assertEquals(cache.byteSize(), predicted.kvCache());
+    }
   }
 
   @Test

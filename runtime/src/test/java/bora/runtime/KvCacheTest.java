@@ -86,6 +86,21 @@ final class KvCacheTest {
   }
 
   @Test
+  void saysWhatAContextTakesThatTheSystemHasNoMemoryFor() {
+    ModelConfig config = KnownModel.MISTRAL_7B_V0_2.config();
+    // 2^62 bytes and more: no system has so many addresses.
+    int layers = 1 << 27;
+    ContextTooLargeException thrown =
+        assertThrows(
+            ContextTooLargeException.class,
+            () -> new KvCache(config, KvCacheType.F32, layers, 4_000_000, 512));
+    assertEquals(
+        "the system has no memory for the keys and values of 4000000 tokens:"
+            + " they take 4398046511.10 GB",
+        thrown.getMessage());
+  }
+
+  @Test
   void rejectsAContextThatNoBufferHolds() {
     ModelConfig config = KnownModel.MISTRAL_7B_V0_2.config();
     IllegalArgumentException thrown =

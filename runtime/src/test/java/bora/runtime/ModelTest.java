@@ -51,6 +51,8 @@ final class ModelTest {
     assertThrows(
         IllegalStateException.class, () -> session.prefill(new int[] {1}, ForwardObserver.NONE));
     assertEquals(1, session.position());
+    assertThrows(IllegalStateException.class, () -> model.newSession(4));
+    session.close();
   }
 
   @Test

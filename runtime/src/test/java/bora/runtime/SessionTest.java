@@ -17,6 +17,7 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
@@ -110,7 +111,7 @@ final class SessionTest {
       }
       for (int maxBatch : new int[] {1, 2, 4, 5, 6, 22}) {
         RecordingObserver prefilled = new RecordingObserver(config, TOKENS);
-        new Session(model, TOKENS, KvCacheType.F32, maxBatch).prefill(tokens, prefilled);
+        model.newSession(TOKENS, KvCacheType.F32, maxBatch).prefill(tokens, prefilled);
         for (int i = 0; i < TOKENS; i++) {
           String what = "batches of " + maxBatch + ", position " + i + ", logit";
           assertClose(what, decoded.logits[i], prefilled.logits[i], TOLERANCE);
@@ -128,7 +129,7 @@ final class SessionTest {
     int[] tokens = random.tokens(TOKENS);
     try (Model model = random.open(kernels)) {
       float[] whole = model.newSession(TOKENS).prefill(tokens, ForwardObserver.NONE);
-      Session session = new Session(model, TOKENS, KvCacheType.F32, 4);
+      Session session = model.newSession(TOKENS, KvCacheType.F32, 4);
       session.prefill(Arrays.copyOf(tokens, 9), ForwardObserver.NONE);
       for (int i = 9; i < 16; i++) {
         session.decode(tokens[i], ForwardObserver.NONE);
@@ -139,13 +140,31 @@ final class SessionTest {
   }
 
   @Test
+  void refusesToRunOnceItIsClosed() {
+    try (Model model = RandomModel.of(RandomModel.DENSE).open(KernelChoice.SCALAR)) {
+      Session session = model.newSession(4);
+      session.prefill(new int[] {1, 2}, ForwardObserver.NONE);
+      session.close();
+      session.close();
+      for (Executable run :
+          List.<Executable>of(
+              () -> session.prefill(new int[] {1}, ForwardObserver.NONE),
+              () -> session.decode(1, ForwardObserver.NONE))) {
+        assertEquals(
+            "the session is closed", assertThrows(IllegalStateException.class, run).getMessage());
+      }
+      assertEquals(2, session.position());
+    }
+  }
+
+  @Test
   void resultsDoNotDependOnTheBatches() {
     RandomModel random = RandomModel.of(RandomModel.EXPERTS_WINDOWED);
     int[] tokens = random.tokens(TOKENS);
     try (Model model = random.open(KernelChoice.SCALAR)) {
       float[] whole = model.newSession(TOKENS).prefill(tokens, ForwardObserver.NONE);
       float[] split =
-          new Session(model, TOKENS, KvCacheType.F32, 3).prefill(tokens, ForwardObserver.NONE);
+          model.newSession(TOKENS, KvCacheType.F32, 3).prefill(tokens, ForwardObserver.NONE);
       assertArrayEquals(whole, split);
     }
   }
@@ -188,7 +207,7 @@ final class SessionTest {
     // The ring has 256 slots.
     int[] tokens = random.tokens(700);
     try (Model model = random.open(KernelChoice.VECTOR)) {
-      Session session = new Session(model, Integer.MAX_VALUE, KvCacheType.F32, 4);
+      Session session = model.newSession(Integer.MAX_VALUE, KvCacheType.F32, 4);
       float[] logits = session.prefill(tokens, ForwardObserver.NONE);
       // Through three layers a position sees 3 * 4 before it; nothing earlier can matter.
       NaiveForward naive = new NaiveForward(random, RoutingSource.ROUTER, tokens);
@@ -336,13 +355,13 @@ final class SessionTest {
           }
         };
     try (Model model = random.open(KernelChoice.SCALAR)) {
-      Session session = new Session(model, TOKENS, KvCacheType.F32, 4);
+      Session session = model.newSession(TOKENS, KvCacheType.F32, 4);
       assertThrows(
           UnsupportedOperationException.class, () -> session.prefill(tokens, failsInTheThirdBatch));
       assertEquals(8, session.position());
       int[] rest = Arrays.copyOfRange(tokens, 8, TOKENS);
       assertArrayEquals(
-          new Session(model, TOKENS, KvCacheType.F32, 4).prefill(tokens, ForwardObserver.NONE),
+          model.newSession(TOKENS, KvCacheType.F32, 4).prefill(tokens, ForwardObserver.NONE),
           session.prefill(rest, ForwardObserver.NONE));
     }
   }

@@ -32,31 +32,34 @@ public record RuntimeCandidate(Model model, PackReader pack) implements Candidat
 
   @Override
   public SequenceOutputs prefill(int[] tokens, Set<LayerOutput> wanted, ImposedRouting imposed) {
-    Session session = newSession(tokens.length, imposed);
     RecordingObserver observer = new RecordingObserver(config(), tokens, wanted);
-    session.prefill(tokens, observer);
+    try (Session session = newSession(tokens.length, imposed)) {
+      session.prefill(tokens, observer);
+    }
     return observer.outputs();
   }
 
   @Override
   public SequenceOutputs decode(int[] tokens, Set<LayerOutput> wanted, ImposedRouting imposed) {
-    Session session = newSession(tokens.length, imposed);
     RecordingObserver observer = new RecordingObserver(config(), tokens, wanted);
-    for (int token : tokens) {
-      session.decode(token, observer);
+    try (Session session = newSession(tokens.length, imposed)) {
+      for (int token : tokens) {
+        session.decode(token, observer);
+      }
     }
     return observer.outputs();
   }
 
   @Override
   public int[] greedy(int[] prompt, int count) {
-    Session session = newSession(prompt.length + count, ImposedRouting.NONE);
     int[] tokens = new int[count];
-    float[] logits = session.prefill(prompt, ForwardObserver.NONE);
-    for (int i = 0; i < count; i++) {
-      tokens[i] = Ranking.largest(new PositionValues(logits.length, logits), 0, 1)[0];
-      if (i + 1 < count) {
-        logits = session.decode(tokens[i], ForwardObserver.NONE);
+    try (Session session = newSession(prompt.length + count, ImposedRouting.NONE)) {
+      float[] logits = session.prefill(prompt, ForwardObserver.NONE);
+      for (int i = 0; i < count; i++) {
+        tokens[i] = Ranking.largest(new PositionValues(logits.length, logits), 0, 1)[0];
+        if (i + 1 < count) {
+          logits = session.decode(tokens[i], ForwardObserver.NONE);
+        }
       }
     }
     return tokens;

@@ -7,6 +7,7 @@ import bora.converter.chat.TemplateException;
 import bora.formats.pack.PackReader;
 import bora.runtime.Model;
 import bora.runtime.Sampling;
+import bora.runtime.Session;
 import bora.runtime.text.Tokenizer;
 import bora.runtime.text.TokenizerFiles;
 import java.io.IOException;
@@ -80,10 +81,9 @@ final class ChatCommand implements Callable<Integer> {
           spec,
           tokens >= MIN_CONTEXT && tokens <= most,
           "--context: expected " + MIN_CONTEXT + " to the model's " + most + ", found " + tokens);
-      talk(
-          input,
-          new Conversation(
-              model, model.newSession(tokens, kvCache.type()), tokenizer, template, sampling));
+      try (Session session = model.newSession(tokens, kvCache.type())) {
+        talk(input, new Conversation(model, session, tokenizer, template, sampling));
+      }
     }
     return ExitCode.DONE;
   }

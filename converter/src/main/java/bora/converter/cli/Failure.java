@@ -1,6 +1,7 @@
 package bora.converter.cli;
 
 import bora.formats.MappedFile;
+import bora.runtime.ContextTooLargeException;
 import bora.runtime.NoMachineCodeException;
 import java.io.IOException;
 import java.io.PrintWriter;
@@ -27,6 +28,9 @@ final class Failure implements CommandLine.IExecutionExceptionHandler {
       case InternalError fault when MappedFile.isFault(fault) ->
           err.println("bora: " + printable(message(MappedFile.unreadable(fault))));
       case NoMachineCodeException missing -> err.println("bora: " + missing.getMessage());
+      case ContextTooLargeException large ->
+          err.println(
+              "bora: " + large.getMessage() + "; a shorter context or --kv-cache bf16 takes less");
       case OutOfMemoryError memory ->
           err.println(
               "bora: too little memory: "

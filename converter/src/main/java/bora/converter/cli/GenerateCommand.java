@@ -134,10 +134,10 @@ final class GenerateCommand implements Callable<Integer> {
   private void continueTokens(PackReader pack, Model model, Sampling sampling) throws IOException {
     PrintWriter out = spec.commandLine().getOut();
     int most = mostTokens(prompt.tokens, pack);
-    Session session = newSession(model, prompt.tokens, most);
-    Generator generator = new Generator(model, session, sampling);
     GenerationRate rate = new GenerationRate();
-    try (Interruption interruption = new Interruption()) {
+    try (Session session = newSession(model, prompt.tokens, most);
+        Interruption interruption = new Interruption()) {
+      Generator generator = new Generator(model, session, sampling);
       int[] tokens =
           generator.generate(
               prompt.tokens,
@@ -160,10 +160,10 @@ final class GenerateCommand implements Callable<Integer> {
     int[] tokens = tokenizer.encodePrompt(promptText());
     Prompts.requireVocabulary(tokens, tokenizer, pack);
     int most = mostTokens(tokens, pack);
-    Session session = newSession(model, tokens, most);
-    TextGenerator generator = new TextGenerator(model, session, tokenizer, sampling, stops);
     GenerationRate rate = new GenerationRate();
-    try (Interruption interruption = new Interruption()) {
+    try (Session session = newSession(model, tokens, most);
+        Interruption interruption = new Interruption()) {
+      TextGenerator generator = new TextGenerator(model, session, tokenizer, sampling, stops);
       Completion completion =
           generator.generate(
               tokens,

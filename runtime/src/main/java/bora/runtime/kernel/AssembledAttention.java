@@ -1,6 +1,7 @@
 package bora.runtime.kernel;
 
 import bora.runtime.machine.MachineCode;
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 import java.util.SplittableRandom;
@@ -132,8 +133,11 @@ final class AssembledAttention {
     int headDim = ofBFloat16 ? 2 * words : words;
     int keys = Kernels.KEYS_PER_BLOCK;
     SplittableRandom random = new SplittableRandom(1);
+    Arena memory = Arena.ofAuto();
     CachedFloats cached =
-        ofBFloat16 ? CachedFloats.bfloat16(keys * words) : CachedFloats.float32(keys * words);
+        ofBFloat16
+            ? CachedFloats.bfloat16(memory, keys * words)
+            : CachedFloats.float32(memory, keys * words);
     cached.put(0, 1, random(random, keys * headDim), 0, keys * headDim);
     for (int rows = 1; rows <= MAX_ROWS; rows++) {
       float[] x = random(random, rows * Math.max(keys, headDim));

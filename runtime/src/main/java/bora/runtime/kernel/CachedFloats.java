@@ -1,61 +1,63 @@
 package bora.runtime.kernel;
 
 import bora.formats.encoding.BFloat16;
+import bora.formats.encoding.Encoding;
 import java.lang.foreign.MemorySegment;
-import java.nio.ByteBuffer;
+import java.lang.foreign.SegmentAllocator;
 import java.nio.ByteOrder;
 import java.nio.IntBuffer;
 
 /**
  * Memory for keys or values of {@code headDim} components, in words: a word is one component as it
  * is, or two rounded to bf16, component i in the lower half of word i and component {@code headDim
- * / 2 + i} in the upper. All are zero at first.
+ * / 2 + i} in the upper.
  *
  * <p>It is outside the heap and begins with a cache line, which arrays do not: there every vector
- * of 64 bytes would be in two lines.
+ * of 64 bytes would be in two lines. Whoever made it keeps the memory for as long as it is used.
  */
 public final class CachedFloats {
+  /** Of the first word, and of all words together in {@link #byteSize(int)}. */
   private static final int ALIGNMENT_BYTES = 64;
 
   /** The most words of one memory. */
-  public static final int MAX_LENGTH = (Integer.MAX_VALUE - 2 * ALIGNMENT_BYTES) / Integer.BYTES;
+  public static final int MAX_LENGTH = (Integer.MAX_VALUE - ALIGNMENT_BYTES) / Integer.BYTES;
 
   private final boolean bfloat16;
 
-  /** A buffer's memory is given back as an array's is, and code of any compiler writes it fast. */
+  /** The same as {@link #segment}; code of any compiler writes a buffer fast. */
   private final IntBuffer words;
 
   private final MemorySegment segment;
 
-  private CachedFloats(boolean bfloat16, int length) {
+  private CachedFloats(boolean bfloat16, SegmentAllocator memory, int length) {
     this.bfloat16 = bfloat16;
-    int bytes = Math.multiplyExact(length, Integer.BYTES);
-    int lines = Math.ceilDiv(bytes, ALIGNMENT_BYTES);
-    words =
-        ByteBuffer.allocateDirect(Math.multiplyExact(lines + 1, ALIGNMENT_BYTES))
-            .alignedSlice(ALIGNMENT_BYTES)
-            .slice(0, bytes)
-            .order(ByteOrder.nativeOrder())
-            .asIntBuffer();
-    segment = MemorySegment.ofBuffer(words);
+    segment = memory.allocate(Math.multiplyExact(length, Integer.BYTES), ALIGNMENT_BYTES);
+    words = segment.asByteBuffer().order(ByteOrder.nativeOrder()).asIntBuffer();
+  }
+
+  /** What so many words take of memory that others are taken from too. */
+  public static long byteSize(int length) {
+    return Encoding.alignUp((long) length * Integer.BYTES, ALIGNMENT_BYTES);
   }
 
   /**
    * For components as they are.
    *
+   * @param memory native, zero or not
    * @param length in words, at most {@link #MAX_LENGTH}
    */
-  public static CachedFloats float32(int length) {
-    return new CachedFloats(false, length);
+  public static CachedFloats float32(SegmentAllocator memory, int length) {
+    return new CachedFloats(false, memory, length);
   }
 
   /**
    * For components rounded to bf16.
    *
+   * @param memory native, zero or not
    * @param length in words, at most {@link #MAX_LENGTH}
    */
-  public static CachedFloats bfloat16(int length) {
-    return new CachedFloats(true, length);
+  public static CachedFloats bfloat16(SegmentAllocator memory, int length) {
+    return new CachedFloats(true, memory, length);
   }
 
   /**
@@ -90,10 +92,6 @@ public final class CachedFloats {
     }
   }
 
-  public long byteSize() {
-    return segment.byteSize();
-  }
-
   boolean areBFloat16() {
     return bfloat16;
   }
@@ -115,7 +113,7 @@ public final class CachedFloats {
     return segment;
   }
 
-  /** Of a word; good while this object is reachable. */
+  /** Of a word; good until the memory is given back. */
   long address(int index) {
     return segment.address() + (long) index * Integer.BYTES;
   }

@@ -133,7 +133,7 @@ public final class MachineCode {
       return new Support.Refused(reason.get());
     }
     try {
-      SystemCalls calls = new SystemCalls();
+      SystemCalls calls = SystemCalls.shared();
       ExecutableMemory memory = ExecutableMemory.reserve(calls, RESERVED_BYTES);
       FaultExit.install(calls, memory);
       return new Support.Available(memory);

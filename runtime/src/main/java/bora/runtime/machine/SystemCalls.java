@@ -9,22 +9,32 @@ import java.util.NoSuchElementException;
 
 /**
  * Functions of the C library. All are called as if their arguments and results had 64 bits, which
- * on x86-64 is the same, so that one handle, whose making takes milliseconds, serves all.
+ * by the calling conventions of Linux is the same, so that one handle, whose making takes
+ * milliseconds, serves all.
  */
-final class SystemCalls {
+public final class SystemCalls {
+  private static final class Shared {
+    private static final SystemCalls INSTANCE = new SystemCalls();
+  }
+
   private final Linker linker = Linker.nativeLinker();
   private final MethodHandle call;
 
   @SuppressWarnings("restricted")
-  SystemCalls() {
+  private SystemCalls() {
     ValueLayout.OfLong word = ValueLayout.JAVA_LONG;
     call = linker.downcallHandle(FunctionDescriptor.of(word, word, word, word, word, word, word));
+  }
+
+  /** Those of the process, made at the first use. */
+  public static SystemCalls shared() {
+    return Shared.INSTANCE;
   }
 
   /**
    * @throws NoSuchElementException when the C library has no such function
    */
-  MemorySegment find(String name) {
+  public MemorySegment find(String name) {
     return linker
         .defaultLookup()
         .find(name)
@@ -39,7 +49,7 @@ final class SystemCalls {
     }
   }
 
-  long call(MemorySegment function, long a, long b, long c) {
+  public long call(MemorySegment function, long a, long b, long c) {
     return call(function, a, b, c, 0, 0, 0);
   }
 }

@@ -34,8 +34,8 @@ class AllocationKernelTest {
 
   private static final Kernels VECTOR = Kernels.vector();
   private static final Kernels FASTEST = Kernels.fastest();
-  private static final CachedFloats CACHED = CachedFloats.float32(1000);
-  private static final CachedFloats PAIRS = CachedFloats.bfloat16(1000);
+  private static final CachedFloats CACHED = CachedFloats.float32(Arena.ofAuto(), 1000);
+  private static final CachedFloats PAIRS = CachedFloats.bfloat16(Arena.ofAuto(), 1000);
 
   @ParameterizedTest
   @EnumSource(Encoding.class)

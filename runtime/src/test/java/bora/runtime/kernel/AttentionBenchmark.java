@@ -1,5 +1,6 @@
 package bora.runtime.kernel;
 
+import java.lang.foreign.Arena;
 import java.util.Random;
 import java.util.concurrent.TimeUnit;
 import org.openjdk.jmh.annotations.Benchmark;
@@ -51,9 +52,9 @@ public class AttentionBenchmark {
       for (int i = 0; i < x.length; i++) {
         x[i] = random.nextFloat();
       }
-      floats[head] = CachedFloats.float32(x.length);
+      floats[head] = CachedFloats.float32(Arena.ofAuto(), x.length);
       floats[head].put(0, 1, x, 0, x.length);
-      pairs[head] = CachedFloats.bfloat16(x.length / 2);
+      pairs[head] = CachedFloats.bfloat16(Arena.ofAuto(), x.length / 2);
       pairs[head].put(0, 1, x, 0, x.length);
     }
     for (int i = 0; i < queries.length; i++) {

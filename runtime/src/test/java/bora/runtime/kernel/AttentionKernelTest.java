@@ -3,6 +3,7 @@ package bora.runtime.kernel;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
+import java.lang.foreign.Arena;
 import java.util.Arrays;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
@@ -88,14 +89,15 @@ class AttentionKernelTest {
   void aPairHoldsTwoComponentsHalfAHeadApart() {
     for (Kernels kernels : new Kernels[] {SCALAR, VECTOR}) {
       int headDim = 4;
-      CachedFloats keys = CachedFloats.bfloat16(headDim / 2 * Kernels.KEYS_PER_BLOCK);
+      CachedFloats keys =
+          CachedFloats.bfloat16(Arena.ofAuto(), headDim / 2 * Kernels.KEYS_PER_BLOCK);
       keys.put(7, Kernels.KEYS_PER_BLOCK, new float[] {0, 3, 0, 5}, 0, headDim);
       float[] scores = new float[2 * Kernels.KEYS_PER_BLOCK];
       float[] queries = {0, 1, 0, 0, 0, 0, 0, 1};
       kernels.scores(queries, 0, 2, headDim, keys, 0, 1, scores, 0, Kernels.KEYS_PER_BLOCK);
       assertEquals(3, scores[7]);
       assertEquals(5, scores[Kernels.KEYS_PER_BLOCK + 7]);
-      CachedFloats values = CachedFloats.bfloat16(headDim / 2);
+      CachedFloats values = CachedFloats.bfloat16(Arena.ofAuto(), headDim / 2);
       values.put(0, 1, new float[] {1, 3, 2, 4}, 0, headDim);
       float[] sums = new float[headDim];
       kernels.addWeighted(new float[] {2}, 0, 1, 1, values, 0, 1, headDim, sums, 0);
@@ -109,8 +111,8 @@ class AttentionKernelTest {
   @Test
   void refusesRangesOutsideTheMemory() {
     float[] x = new float[128];
-    CachedFloats cached = CachedFloats.float32(128);
-    CachedFloats pairs = CachedFloats.bfloat16(63);
+    CachedFloats cached = CachedFloats.float32(Arena.ofAuto(), 128);
+    CachedFloats pairs = CachedFloats.bfloat16(Arena.ofAuto(), 63);
     for (Kernels kernels : new Kernels[] {SCALAR, VECTOR, Kernels.fastest()}) {
       Class<? extends Exception> outside = IndexOutOfBoundsException.class;
       assertThrows(outside, () -> kernels.scores(x, 125, 1, 4, cached, 0, 1, new float[32], 0, 32));
@@ -149,14 +151,14 @@ class AttentionKernelTest {
   }
 
   static CachedFloats cached(float[] x) {
-    CachedFloats cached = CachedFloats.float32(x.length);
+    CachedFloats cached = CachedFloats.float32(Arena.ofAuto(), x.length);
     cached.put(0, 1, x, 0, x.length);
     return cached;
   }
 
   /** Words of two bf16, with margins. */
   static CachedFloats pairs(int length, long seed) {
-    CachedFloats pairs = CachedFloats.bfloat16(MARGIN + length + MARGIN);
+    CachedFloats pairs = CachedFloats.bfloat16(Arena.ofAuto(), MARGIN + length + MARGIN);
     pairs.put(MARGIN, 1, random(2 * length, seed), MARGIN, 2 * length);
     return pairs;
   }
