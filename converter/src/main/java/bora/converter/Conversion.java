@@ -3,37 +3,21 @@ package bora.converter;
 import bora.formats.CorruptFileException;
 import bora.formats.MappedFile;
 import bora.formats.MismatchedArtifactException;
-import bora.formats.OnShutdown;
 import bora.formats.ProgressListener;
-import bora.formats.SmallFile;
 import bora.formats.checkpoint.Checkpoint;
-import bora.formats.model.ModelConfig;
 import bora.formats.model.TensorKey;
-import bora.formats.pack.LayoutPart;
 import bora.formats.pack.PackLayout;
-import bora.formats.pack.PackParts;
 import bora.formats.pack.PackReader;
 import bora.formats.pack.PackWriter;
 import bora.formats.pack.Provenance;
 import bora.quantizer.QuantizationPlan;
 import bora.quantizer.calibration.Calibration;
-import bora.quantizer.calibration.MomentsSource;
 import java.io.IOException;
-import java.io.UncheckedIOException;
-import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.Comparator;
-import java.util.HashMap;
-import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
-import java.util.Set;
-import java.util.SortedMap;
-import java.util.TreeMap;
-import java.util.concurrent.CopyOnWriteArrayList;
 
 /**
  * Turns a checkpoint into a pack as a plan says. Tensors stream from the mapped checkpoint to the
@@ -48,8 +32,6 @@ import java.util.concurrent.CopyOnWriteArrayList;
  * its columns at most, which all tensors that read this input share.
  */
 public final class Conversion {
-  private static final int MAX_ATTACHMENT_BYTES = 256 << 20;
-
   /** What to do with what an interrupted conversion left beside the output. */
   public enum Leftover {
     /** Begin anew; what this conversion does not finish is removed, unless it is killed. */
@@ -63,25 +45,7 @@ public final class Conversion {
   /** A pack to make. */
   public record Target(QuantizationPlan plan, Path out) {}
 
-  private final Checkpoint checkpoint;
-  private final Optional<Calibration> calibration;
-  private final EncodedTensors known;
-  private final SourceFiles sources;
-  private final List<ConversionOutput> outputs = new CopyOnWriteArrayList<>();
-  private final TensorConversion tensors;
-
-  private Conversion(
-      Checkpoint checkpoint,
-      Optional<Calibration> calibration,
-      EncodedTensors known,
-      ProgressListener progress)
-      throws IOException {
-    this.checkpoint = checkpoint;
-    this.calibration = calibration;
-    this.known = known;
-    this.sources = SourceFiles.of(checkpoint);
-    this.tensors = new TensorConversion(checkpoint, calibration, known, outputs, progress);
-  }
+  private Conversion() {}
 
   /**
    * Converts to several packs, reading the checkpoint once: what they encode alike is encoded once.
@@ -107,71 +71,12 @@ public final class Conversion {
       Leftover leftover,
       ProgressListener progress)
       throws IOException {
+    ConversionInput input = ConversionInput.of(checkpoint, calibration);
     for (Target target : targets) {
-      requireCalibration(checkpoint, target.plan(), calibration);
+      input.requireCalibrationOf(target.plan());
     }
     EncodedTensors known = ReusedPacks.of(reused, checkpoint.fingerprint(), calibration);
-    new Conversion(checkpoint, calibration, known, progress).convert(targets, threads, leftover);
-  }
-
-  private static void requireCalibration(
-      Checkpoint checkpoint, QuantizationPlan plan, Optional<Calibration> calibration)
-      throws MismatchedArtifactException {
-    Optional<String> found = calibration.map(Calibration::sha256);
-    if (plan.calibration().isPresent() && !plan.calibration().equals(found)) {
-      throw new MismatchedArtifactException(
-          checkpoint.path(),
-          "the plan was made with another calibration: expected "
-              + plan.calibration().get()
-              + ", found "
-              + found.orElse("none")
-              + "; give it with --calibration");
-    }
-  }
-
-  /**
-   * Encodes one part of a pack, which {@link #join} puts together with the others. A part that is
-   * there already is left as it is.
-   *
-   * @param target the whole pack
-   * @param number of the part, from 1
-   * @param count of the parts
-   * @return whether there was something to do
-   */
-  public static boolean runPart(
-      Checkpoint checkpoint,
-      Target target,
-      Optional<Calibration> calibration,
-      int number,
-      int count,
-      int threads,
-      Leftover leftover,
-      ProgressListener progress)
-      throws IOException {
-    requireCalibration(checkpoint, target.plan(), calibration);
-    return new Conversion(checkpoint, calibration, EncodedTensors.NONE, progress)
-        .convertPart(target, number, count, threads, leftover);
-  }
-
-  /**
-   * Puts a pack together of its parts, which lie beside it: the same bytes as a whole conversion's.
-   *
-   * @throws java.nio.file.NoSuchFileException when a part is missing
-   * @throws MismatchedArtifactException when a part is of another conversion
-   */
-  public static void join(
-      Checkpoint checkpoint,
-      Target target,
-      Optional<Calibration> calibration,
-      int threads,
-      ProgressListener progress)
-      throws IOException {
-    Conversion reading = new Conversion(checkpoint, calibration, EncodedTensors.NONE, progress);
-    PackLayout layout = target.plan().layout(lengths(reading.readAttachments()));
-    try (PackParts parts = PackParts.open(target.out(), layout, reading.workAnywhere(target))) {
-      new Conversion(checkpoint, calibration, new JoinedParts(parts), progress)
-          .convert(List.of(target), threads, Leftover.DISCARD);
-    }
+    convert(input, targets, known, threads, leftover, progress);
   }
 
   /** Converts to one pack. */
@@ -217,130 +122,43 @@ public final class Conversion {
     return bytes;
   }
 
-  private void convert(List<Target> targets, int threads, Leftover leftover) throws IOException {
-    SortedMap<String, ByteBuffer> attachments = readAttachments();
-    try (OnShutdown _ = OnShutdown.run(this::discard)) {
-      for (Target target : targets) {
-        PackLayout layout = target.plan().layout(lengths(attachments));
-        PackWriter writer = open(target, layout, leftover);
-        outputs.add(new ConversionOutput(target.plan(), target.plan().encodings(), writer));
-      }
-      tensors.run(checkpoint.config().tensors().keySet(), sources.files(), threads);
-      sources.requireUnchanged();
-      known.requireSources(namedHashes());
-      for (ConversionOutput output : outputs) {
-        for (Map.Entry<String, ByteBuffer> attachment : attachments.entrySet()) {
-          output.writer().attach(attachment.getKey(), attachment.getValue().duplicate());
-        }
-        output.writer().finish(provenance(output.plan()));
-      }
-    } catch (InternalError e) {
-      throw MappedFile.unreadable(e);
-    } finally {
-      close();
-    }
-  }
-
-  private boolean convertPart(Target target, int number, int count, int threads, Leftover leftover)
+  /**
+   * @param known where tensors and hashes are taken from that are there already
+   */
+  static void convert(
+      ConversionInput input,
+      List<Target> targets,
+      EncodedTensors known,
+      int threads,
+      Leftover leftover,
+      ProgressListener progress)
       throws IOException {
-    PackLayout layout = target.plan().layout(lengths(readAttachments()));
-    LayoutPart part = LayoutPart.of(layout, number, count);
-    String work = workAnywhere(target);
-    if (PackParts.isDone(target.out(), part, work)) {
-      return false;
-    }
-    List<Path> files = sources.files();
-    List<Path> hashed = new ArrayList<>();
-    for (int file = number - 1; file < files.size(); file += count) {
-      hashed.add(files.get(file));
-    }
-    try (OnShutdown _ = OnShutdown.run(this::discard)) {
-      PackWriter writer = PackWriter.ofPart(target.out(), part, work, leftover == Leftover.RESUME);
-      outputs.add(new ConversionOutput(target.plan(), target.plan().encodings(), writer));
-      tensors.run(Set.copyOf(part.tensors()), hashed, threads);
+    SourceFiles sources = input.sources();
+    try (ConversionOutputs outputs = new ConversionOutputs()) {
+      for (Target target : targets) {
+        outputs.add(target.plan(), open(input, target, leftover));
+      }
+      new TensorConversion(input, known, outputs, progress)
+          .run(input.checkpoint().config().tensors().keySet(), sources.files(), threads);
       sources.requireUnchanged();
-      writer.finishPart();
-      return true;
+      known.requireSources(sources.hashed());
+      for (ConversionOutput output : outputs.all()) {
+        input.attachTo(output.writer());
+        output.writer().finish(input.provenance(output.plan()));
+      }
     } catch (InternalError e) {
       throw MappedFile.unreadable(e);
-    } finally {
-      close();
     }
   }
 
-  private static SortedMap<String, Long> lengths(SortedMap<String, ByteBuffer> attachments) {
-    SortedMap<String, Long> lengths = new TreeMap<>();
-    attachments.forEach((name, bytes) -> lengths.put(name, (long) bytes.remaining()));
-    return lengths;
-  }
-
-  private void close() throws IOException {
-    for (ConversionOutput output : outputs) {
-      output.writer().close();
-    }
-  }
-
-  private PackWriter open(Target target, PackLayout layout, Leftover leftover) throws IOException {
-    String work = work(target, sources.describe());
+  private static PackWriter open(ConversionInput input, Target target, Leftover leftover)
+      throws IOException {
+    PackLayout layout = input.layout(target.plan());
+    String work = input.work(target.plan());
     return switch (leftover) {
       case DISCARD -> PackWriter.create(target.out(), layout, work);
       case RESUME -> PackWriter.resume(target.out(), layout, work);
     };
-  }
-
-  /** Parts may be made on several machines, whose copies of a checkpoint are of several times. */
-  private String workAnywhere(Target target) {
-    return work(target, sources.describeAnywhere());
-  }
-
-  private String work(Target target, String files) {
-    return String.join(
-        "\n",
-        ToolVersion.current(),
-        target.plan().sha256(),
-        target.plan().checkpoint(),
-        calibration.map(Calibration::sha256).orElse(""),
-        files);
-  }
-
-  /** The process ends: there is nobody left to tell of a failure. */
-  private void discard() {
-    try {
-      for (ConversionOutput output : outputs) {
-        output.writer().discard();
-      }
-    } catch (IOException e) {
-      throw new UncheckedIOException(e);
-    }
-  }
-
-  private SortedMap<String, ByteBuffer> readAttachments() throws IOException {
-    SortedMap<String, ByteBuffer> attachments = new TreeMap<>();
-    for (Path file : checkpoint.attachmentFiles()) {
-      byte[] bytes = SmallFile.read(file, MAX_ATTACHMENT_BYTES);
-      attachments.put(file.getFileName().toString(), ByteBuffer.wrap(bytes));
-    }
-    return attachments;
-  }
-
-  /**
-   * The tensors of a model, those that read the same input together; the most work first, so that
-   * no thread is left alone with it at the end.
-   */
-  public static List<List<TensorKey>> keysByReader(ModelConfig config) {
-    Map<TensorKey, List<TensorKey>> byReader = new LinkedHashMap<>();
-    Map<TensorKey, Long> work = new LinkedHashMap<>();
-    config
-        .tensors()
-        .forEach(
-            (key, shape) -> {
-              TensorKey reader = MomentsSource.readerOf(key);
-              byReader.computeIfAbsent(reader, any -> new ArrayList<>()).add(key);
-              work.merge(reader, shape.elementCount() * shape.columns(), Long::sum);
-            });
-    List<TensorKey> readers = new ArrayList<>(byReader.keySet());
-    readers.sort(Comparator.comparingLong(reader -> -work.get(reader)));
-    return readers.stream().map(byReader::get).toList();
   }
 
   /** The provenance that a conversion would write, but for the hashes, which it does not know. */
@@ -358,29 +176,5 @@ public final class Conversion {
         planName,
         hash,
         calibrated ? Optional.of(hash) : Optional.empty());
-  }
-
-  private Map<String, String> namedHashes() {
-    Map<String, String> hashes = new HashMap<>();
-    tensors
-        .sourceHashes()
-        .forEach((file, sha256) -> hashes.put(file.getFileName().toString(), sha256));
-    return hashes;
-  }
-
-  private Provenance provenance(QuantizationPlan plan) throws IOException {
-    List<Provenance.Source> hashed = new ArrayList<>();
-    for (Path file : sources.files()) {
-      hashed.add(
-          new Provenance.Source(
-              file.getFileName().toString(), Files.size(file), tensors.sourceHashes().get(file)));
-    }
-    return new Provenance(
-        ToolVersion.current(),
-        hashed,
-        plan.checkpoint(),
-        plan.policy(),
-        plan.sha256(),
-        calibration.map(Calibration::sha256));
   }
 }

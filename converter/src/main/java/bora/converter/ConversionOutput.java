@@ -9,8 +9,6 @@ import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteBuffer;
-import java.util.ArrayList;
-import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -23,22 +21,6 @@ import java.util.Optional;
 record ConversionOutput(
     QuantizationPlan plan, Map<TensorKey, Encoding> encodings, PackWriter writer) {
   private static final int CHUNK_BYTES = 1 << 20;
-
-  /**
-   * Which outputs still need a tensor, by the encoding that they want it in: not those that
-   * recovered it or could take it over.
-   */
-  static Map<Encoding, List<PackWriter>> needing(
-      TensorKey key, List<ConversionOutput> outputs, EncodedTensors known) throws IOException {
-    Map<Encoding, List<PackWriter>> needing = new EnumMap<>(Encoding.class);
-    for (ConversionOutput output : outputs) {
-      if (!output.obtain(key, known)) {
-        Encoding encoding = output.encodings().get(key);
-        needing.computeIfAbsent(encoding, _ -> new ArrayList<>()).add(output.writer());
-      }
-    }
-    return needing;
-  }
 
   /** Recovers a tensor or takes it over; returns whether it could. */
   boolean obtain(TensorKey key, EncodedTensors known) throws IOException {

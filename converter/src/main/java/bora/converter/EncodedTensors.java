@@ -2,8 +2,10 @@ package bora.converter;
 
 import bora.formats.encoding.Encoding;
 import bora.formats.model.TensorKey;
+import bora.formats.pack.Provenance;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 
@@ -27,8 +29,7 @@ interface EncodedTensors {
   /**
    * Told at the end what the checkpoint's files are.
    *
-   * @param sha256 of each by its name
    * @throws bora.formats.MismatchedArtifactException when the tensors were made of other files
    */
-  default void requireSources(Map<String, String> sha256) throws IOException {}
+  default void requireSources(List<Provenance.Source> sources) throws IOException {}
 }

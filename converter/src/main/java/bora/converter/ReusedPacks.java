@@ -1,5 +1,7 @@
 package bora.converter;
 
+import static java.util.stream.Collectors.toMap;
+
 import bora.converter.calibration.SequentialRounding;
 import bora.formats.CorruptFileException;
 import bora.formats.MismatchedArtifactException;
@@ -94,14 +96,13 @@ final class ReusedPacks implements EncodedTensors {
 
   /** The fingerprint samples; this compares all. */
   @Override
-  public void requireSources(Map<String, String> sha256) throws MismatchedArtifactException {
+  public void requireSources(List<Provenance.Source> sources) throws MismatchedArtifactException {
+    Map<String, String> sha256 =
+        sources.stream().collect(toMap(Provenance.Source::name, Provenance.Source::sha256));
     for (PackReader pack : packs) {
       for (Provenance.Source source : pack.manifest().provenance().sources()) {
-        require(
-            pack,
-            source.name(),
-            sha256.getOrDefault(source.name(), "no such file"),
-            source.sha256());
+        String expected = sha256.getOrDefault(source.name(), "no such file");
+        require(pack, source.name(), expected, source.sha256());
       }
     }
   }

@@ -1,17 +1,22 @@
 package bora.converter;
 
 import bora.formats.checkpoint.Checkpoint;
+import bora.formats.pack.Provenance;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.FileTime;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.SequencedMap;
+import java.util.concurrent.ConcurrentHashMap;
 
 /**
- * The files of a checkpoint as they were when a conversion began. They are read more than once,
- * mapped and hashed, and after a resumption in part not again: so they must stay what they were.
+ * The files of a checkpoint as they were when a conversion began, and their hashes. They are read
+ * more than once, mapped and hashed, and after a resumption in part not again: so they must stay
+ * what they were.
  */
 final class SourceFiles {
   /** What tells a file from a changed one without reading it. */
@@ -22,6 +27,7 @@ final class SourceFiles {
   }
 
   private final SequencedMap<Path, State> states;
+  private final Map<Path, String> sha256 = new ConcurrentHashMap<>();
 
   private SourceFiles(SequencedMap<Path, State> states) {
     this.states = states;
@@ -37,6 +43,29 @@ final class SourceFiles {
 
   List<Path> files() {
     return List.copyOf(states.keySet());
+  }
+
+  /** Takes note of a file's SHA-256; from any thread. */
+  void recordHash(Path file, String hash) {
+    sha256.put(file, hash);
+  }
+
+  /**
+   * Every file with its SHA-256.
+   *
+   * @throws IllegalStateException when one was not hashed
+   */
+  List<Provenance.Source> hashed() {
+    if (!sha256.keySet().equals(states.keySet())) {
+      throw new IllegalStateException("not every source file was hashed");
+    }
+    List<Provenance.Source> hashed = new ArrayList<>();
+    states.forEach(
+        (file, state) ->
+            hashed.add(
+                new Provenance.Source(
+                    file.getFileName().toString(), state.bytes(), sha256.get(file))));
+    return hashed;
   }
 
   /** Name and length of each: what stays the same on another machine. */

@@ -16,6 +16,7 @@ import bora.quantizer.OutputFeedback;
 import bora.quantizer.TensorEncoder;
 import bora.quantizer.WeightSource;
 import bora.quantizer.calibration.Calibration;
+import bora.quantizer.calibration.TensorsByReader;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
@@ -30,7 +31,6 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Queue;
 import java.util.Set;
-import java.util.concurrent.ConcurrentHashMap;
 
 /** Encodes tensors of a checkpoint into packs and hashes its files, on several threads. */
 final class TensorConversion {
@@ -39,31 +39,26 @@ final class TensorConversion {
 
   private final Checkpoint checkpoint;
   private final Optional<Calibration> calibration;
+  private final SourceFiles sources;
   private final EncodedTensors known;
-  private final List<ConversionOutput> outputs;
+  private final ConversionOutputs outputs;
   private final ProgressListener progress;
-  private final Map<Path, String> sourceHashes = new ConcurrentHashMap<>();
 
   /**
    * @param known where tensors and hashes are taken from that are there already
    * @param progress hears bytes of the checkpoint
    */
   TensorConversion(
-      Checkpoint checkpoint,
-      Optional<Calibration> calibration,
+      ConversionInput input,
       EncodedTensors known,
-      List<ConversionOutput> outputs,
+      ConversionOutputs outputs,
       ProgressListener progress) {
-    this.checkpoint = checkpoint;
-    this.calibration = calibration;
+    this.checkpoint = input.checkpoint();
+    this.calibration = input.calibration();
+    this.sources = input.sources();
     this.known = known;
     this.outputs = outputs;
     this.progress = progress;
-  }
-
-  /** The SHA-256 of each hashed file. */
-  Map<Path, String> sourceHashes() {
-    return sourceHashes;
   }
 
   /**
@@ -76,7 +71,7 @@ final class TensorConversion {
       Queue<Workers.Task<Object>> hashing = new ArrayDeque<>();
       hashed.forEach(source -> hashing.add(_ -> hash(source)));
       Workers.run(threads, Object::new, hashing);
-      for (ConversionOutput output : outputs) {
+      for (ConversionOutput output : outputs.all()) {
         roundInSequence(output, tensors, threads);
       }
     } else if (calibration.isPresent()) {
@@ -118,11 +113,7 @@ final class TensorConversion {
 
   private void hash(Path source) throws IOException {
     String name = source.getFileName().toString();
-    Optional<String> recovered =
-        outputs.stream()
-            .flatMap(out -> out.writer().recoverSource(name).stream())
-            .findFirst()
-            .or(() -> known.source(name));
+    Optional<String> recovered = outputs.recoverSource(name).or(() -> known.source(name));
     String sha256;
     if (recovered.isPresent()) {
       sha256 = recovered.get();
@@ -130,18 +121,13 @@ final class TensorConversion {
     } else {
       sha256 = checkpoint.sha256(source, progress);
     }
-    for (ConversionOutput output : outputs) {
-      if (output.writer().recoverSource(name).isEmpty()) {
-        output.writer().recordSource(name, sha256);
-      }
-    }
-    sourceHashes.put(source, sha256);
+    outputs.recordSource(name, sha256);
+    sources.recordHash(source, sha256);
   }
 
   private void encode(SourceTensor source, TensorEncoder encoder) throws IOException {
     TensorKey key = source.key();
-    for (Map.Entry<Encoding, List<PackWriter>> needed :
-        ConversionOutput.needing(key, outputs, known).entrySet()) {
+    for (Map.Entry<Encoding, List<PackWriter>> needed : outputs.needing(key, known).entrySet()) {
       try (ConversionOutput.Sinks sinks = new ConversionOutput.Sinks(key, needed.getValue())) {
         encoder.encode(WeightSource.of(source), needed.getKey(), sinks::append);
       }
@@ -159,7 +145,7 @@ final class TensorConversion {
     for (Path source : hashed) {
       tasks.add(encoder -> hash(source));
     }
-    for (List<TensorKey> sharing : Conversion.keysByReader(checkpoint.config())) {
+    for (List<TensorKey> sharing : TensorsByReader.of(checkpoint.config())) {
       List<TensorKey> here = sharing.stream().filter(wanted::contains).toList();
       tasks.add(encoder -> encode(here, model, encoder));
     }
@@ -170,8 +156,7 @@ final class TensorConversion {
       throws IOException {
     FeedbackFactor factor = FeedbackFactor.identity(1);
     for (TensorKey key : sharing) {
-      for (Map.Entry<Encoding, List<PackWriter>> needed :
-          ConversionOutput.needing(key, outputs, known).entrySet()) {
+      for (Map.Entry<Encoding, List<PackWriter>> needed : outputs.needing(key, known).entrySet()) {
         Encoding encoding = needed.getKey();
         boolean rounded = encoding != Encoding.F32 && encoding != Encoding.BF16;
         if (rounded && factor.columns() == 1) {

@@ -185,22 +185,23 @@ class ConversionTest {
     }
     try (Checkpoint checkpoint = Checkpoint.open(copy)) {
       Conversion.Target target = new Conversion.Target(plan(checkpoint, "balanced"), joined);
-      Conversion.join(checkpoint, target, Optional.empty(), 2, ProgressListener.NONE);
+      PartConversion.join(checkpoint, target, Optional.empty(), 2, ProgressListener.NONE);
       assertEquals(-1, Files.mismatch(alone, joined));
       Files.delete(directory.resolve(String.format("joined.bora.part-00001-of-%05d", count)));
       assertThrows(
           NoSuchFileException.class,
-          () -> Conversion.join(checkpoint, target, Optional.empty(), 2, ProgressListener.NONE));
+          () ->
+              PartConversion.join(checkpoint, target, Optional.empty(), 2, ProgressListener.NONE));
       Conversion.Target other = new Conversion.Target(plan(checkpoint, "q8"), joined);
       assertThrows(
           IOException.class,
-          () -> Conversion.join(checkpoint, other, Optional.empty(), 2, ProgressListener.NONE));
+          () -> PartConversion.join(checkpoint, other, Optional.empty(), 2, ProgressListener.NONE));
     }
   }
 
   private static boolean runPart(
       Checkpoint checkpoint, Conversion.Target target, int number, int count) throws IOException {
-    return Conversion.runPart(
+    return PartConversion.run(
         checkpoint,
         target,
         Optional.empty(),

@@ -199,7 +199,7 @@ class SequentialConversionTest {
     Conversion.Target target = target(plan("q3"), joined);
     for (int number = 3; number >= 1; number--) {
       assertTrue(
-          Conversion.runPart(
+          PartConversion.run(
               checkpoint,
               target,
               Optional.of(calibration),
@@ -209,7 +209,7 @@ class SequentialConversionTest {
               Conversion.Leftover.DISCARD,
               ProgressListener.NONE));
     }
-    Conversion.join(checkpoint, target, Optional.of(calibration), 2, ProgressListener.NONE);
+    PartConversion.join(checkpoint, target, Optional.of(calibration), 2, ProgressListener.NONE);
     assertEquals(-1, Files.mismatch(alone, joined));
   }
 

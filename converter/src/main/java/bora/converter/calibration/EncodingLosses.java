@@ -1,6 +1,5 @@
 package bora.converter.calibration;
 
-import bora.converter.Conversion;
 import bora.converter.Workers;
 import bora.formats.ProgressListener;
 import bora.formats.encoding.Encoding;
@@ -10,6 +9,7 @@ import bora.quantizer.FeedbackEncoder;
 import bora.quantizer.FeedbackFactor;
 import bora.quantizer.FoldedModel;
 import bora.quantizer.LossEstimate;
+import bora.quantizer.calibration.TensorsByReader;
 import java.io.IOException;
 import java.util.ArrayDeque;
 import java.util.LinkedHashMap;
@@ -39,7 +39,7 @@ final class EncodingLosses {
       throws IOException {
     Map<TensorKey, Map<Encoding, Double>> measured = new ConcurrentHashMap<>();
     Queue<Workers.Task<FeedbackEncoder>> tasks = new ArrayDeque<>();
-    for (List<TensorKey> sharing : Conversion.keysByReader(config)) {
+    for (List<TensorKey> sharing : TensorsByReader.of(config)) {
       tasks.add(
           encoder -> {
             FeedbackFactor factor = FeedbackFactor.identity(1);

@@ -1,6 +1,7 @@
 package bora.converter.cli;
 
 import bora.converter.Conversion;
+import bora.converter.PartConversion;
 import bora.formats.checkpoint.Checkpoint;
 import bora.formats.pack.PackReader;
 import bora.quantizer.QuantizationPlan;
@@ -106,7 +107,7 @@ final class ConvertCommand implements Callable<Integer> {
     boolean done;
     try (Progress progress = Progress.ofBytes(err, "converting " + name, -1)) {
       done =
-          Conversion.runPart(
+          PartConversion.run(
               checkpoint,
               target,
               known,

@@ -1,6 +1,7 @@
 package bora.converter.cli;
 
 import bora.converter.Conversion;
+import bora.converter.PartConversion;
 import bora.formats.checkpoint.Checkpoint;
 import bora.quantizer.QuantizationPlan;
 import bora.quantizer.calibration.Calibration;
@@ -55,7 +56,7 @@ final class JoinCommand implements Callable<Integer> {
       Conversion.Target target = new Conversion.Target(plan, output);
       long work = Conversion.workBytes(checkpoint, known, 1);
       try (Progress progress = Progress.ofBytes(err, "joining", work)) {
-        Conversion.join(checkpoint, target, known, threads.count(spec), progress);
+        PartConversion.join(checkpoint, target, known, threads.count(spec), progress);
       }
       err.println(
           Sizes.format(
