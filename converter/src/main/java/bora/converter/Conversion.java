@@ -134,11 +134,11 @@ public final class Conversion {
       ProgressListener progress)
       throws IOException {
     SourceFiles sources = input.sources();
-    try (ConversionOutputs outputs = new ConversionOutputs()) {
+    try (ConversionOutputs outputs = new ConversionOutputs(known)) {
       for (Target target : targets) {
         outputs.add(target.plan(), open(input, target, leftover));
       }
-      new TensorConversion(input, known, outputs, progress)
+      new TensorConversion(input, outputs, progress)
           .run(input.checkpoint().config().tensors().keySet(), sources.files(), threads);
       sources.requireUnchanged();
       known.requireSources(sources.hashed());

@@ -17,17 +17,21 @@ import java.util.Optional;
  * One of the packs that a conversion writes.
  *
  * @param encodings the plan's
+ * @param known where tensors are taken from that are there already
  */
 record ConversionOutput(
-    QuantizationPlan plan, Map<TensorKey, Encoding> encodings, PackWriter writer) {
+    QuantizationPlan plan,
+    Map<TensorKey, Encoding> encodings,
+    PackWriter writer,
+    EncodedTensors.Lookup known) {
   private static final int CHUNK_BYTES = 1 << 20;
 
   /** Recovers a tensor or takes it over; returns whether it could. */
-  boolean obtain(TensorKey key, EncodedTensors known) throws IOException {
+  boolean obtain(TensorKey key) throws IOException {
     if (writer.recover(key)) {
       return true;
     }
-    Optional<MemorySegment> encoded = known.find(key, encodings);
+    Optional<MemorySegment> encoded = known.find(key);
     if (encoded.isPresent()) {
       write(key, encoded.get());
     }

@@ -19,12 +19,21 @@ import java.util.concurrent.CopyOnWriteArrayList;
  * process is told to end, are discarded as {@link PackWriter#discard} says.
  */
 final class ConversionOutputs implements AutoCloseable {
+  private final EncodedTensors known;
   private final List<ConversionOutput> outputs = new CopyOnWriteArrayList<>();
   private final OnShutdown onShutdown = OnShutdown.run(this::discard);
 
+  /**
+   * @param known where tensors and hashes are taken from that are there already
+   */
+  ConversionOutputs(EncodedTensors known) {
+    this.known = known;
+  }
+
   /** Takes a writer over. */
   void add(QuantizationPlan plan, PackWriter writer) {
-    outputs.add(new ConversionOutput(plan, plan.encodings(), writer));
+    Map<TensorKey, Encoding> encodings = plan.encodings();
+    outputs.add(new ConversionOutput(plan, encodings, writer, known.forPack(encodings)));
   }
 
   List<ConversionOutput> all() {
@@ -35,10 +44,10 @@ final class ConversionOutputs implements AutoCloseable {
    * Which packs still need a tensor, by the encoding that they want it in: not those that recovered
    * it or could take it over.
    */
-  Map<Encoding, List<PackWriter>> needing(TensorKey key, EncodedTensors known) throws IOException {
+  Map<Encoding, List<PackWriter>> needing(TensorKey key) throws IOException {
     Map<Encoding, List<PackWriter>> needing = new EnumMap<>(Encoding.class);
     for (ConversionOutput output : outputs) {
-      if (!output.obtain(key, known)) {
+      if (!output.obtain(key)) {
         Encoding encoding = output.encodings().get(key);
         needing.computeIfAbsent(encoding, _ -> new ArrayList<>()).add(output.writer());
       }
@@ -46,9 +55,12 @@ final class ConversionOutputs implements AutoCloseable {
     return needing;
   }
 
-  /** The SHA-256 of a source file that one of the interrupted conversions took. */
+  /** The SHA-256 of a source file, where an interrupted conversion took it or it is known. */
   Optional<String> recoverSource(String name) {
-    return outputs.stream().flatMap(out -> out.writer().recoverSource(name).stream()).findFirst();
+    return outputs.stream()
+        .flatMap(output -> output.writer().recoverSource(name).stream())
+        .findFirst()
+        .or(() -> known.source(name));
   }
 
   /** Tells every journal that does not know it. */

@@ -11,15 +11,22 @@ import java.util.Optional;
 
 /** Where tensors that were encoded before are taken from. */
 interface EncodedTensors {
+  /** Finds the tensors of one pack. */
+  @FunctionalInterface
+  interface Lookup {
+    /** The checked bytes of a tensor; none where it has to be encoded. */
+    Optional<MemorySegment> find(TensorKey key) throws IOException;
+  }
+
   /** Has nothing. */
-  EncodedTensors NONE = (_, _) -> Optional.empty();
+  EncodedTensors NONE = _ -> _ -> Optional.empty();
 
   /**
-   * The checked bytes of a tensor; none where it has to be encoded.
+   * What a pack may take over.
    *
-   * @param plan the encodings of all tensors
+   * @param encodings of all its tensors
    */
-  Optional<MemorySegment> find(TensorKey key, Map<TensorKey, Encoding> plan) throws IOException;
+  Lookup forPack(Map<TensorKey, Encoding> encodings);
 
   /** The SHA-256 of a file of the checkpoint, where it is known already. */
   default Optional<String> source(String name) {

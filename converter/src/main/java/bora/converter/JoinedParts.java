@@ -3,17 +3,14 @@ package bora.converter;
 import bora.formats.encoding.Encoding;
 import bora.formats.model.TensorKey;
 import bora.formats.pack.PackParts;
-import java.io.IOException;
-import java.lang.foreign.MemorySegment;
 import java.util.Map;
 import java.util.Optional;
 
 /** The parts of this very conversion: they have every tensor and every hash. */
 record JoinedParts(PackParts parts) implements EncodedTensors {
   @Override
-  public Optional<MemorySegment> find(TensorKey key, Map<TensorKey, Encoding> plan)
-      throws IOException {
-    return Optional.of(parts.tensor(key));
+  public Lookup forPack(Map<TensorKey, Encoding> encodings) {
+    return key -> Optional.of(parts.tensor(key));
   }
 
   @Override

@@ -53,10 +53,10 @@ public final class PartConversion {
       return false;
     }
     boolean resume = leftover == Conversion.Leftover.RESUME;
-    try (ConversionOutputs outputs = new ConversionOutputs()) {
+    try (ConversionOutputs outputs = new ConversionOutputs(EncodedTensors.NONE)) {
       PackWriter writer = PackWriter.ofPart(target.out(), part, work, resume);
       outputs.add(plan, writer);
-      new TensorConversion(input, EncodedTensors.NONE, outputs, progress)
+      new TensorConversion(input, outputs, progress)
           .run(Set.copyOf(part.tensors()), dealt(input.sources().files(), number, count), threads);
       input.sources().requireUnchanged();
       writer.finishPart();

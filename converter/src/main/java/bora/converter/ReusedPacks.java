@@ -14,9 +14,11 @@ import bora.formats.pack.Provenance;
 import bora.quantizer.calibration.Calibration;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 
 /**
  * Earlier packs of the same checkpoint. A tensor's bytes follow from the checkpoint, the
@@ -67,31 +69,47 @@ final class ReusedPacks implements EncodedTensors {
     }
   }
 
+  /** A pack, and which of its tensors are those of the pack to make. */
+  private record Donor(PackReader pack, Set<TensorKey> alike) {}
+
   @Override
-  public Optional<MemorySegment> find(TensorKey key, Map<TensorKey, Encoding> plan)
-      throws IOException {
-    for (PackReader pack : packs) {
-      PackEntry entry = pack.manifest().entries().get(key);
-      if (inSequence ? isRoundedAlike(pack, key, plan) : entry.encoding() == plan.get(key)) {
-        MemorySegment bytes = pack.tensor(key).bytes();
-        if (!Sha256.of(bytes).equals(entry.checksum().sha256())) {
-          throw new CorruptFileException(
-              pack.path(), "cannot be reused: damaged: " + key + "; convert without it");
+  public Lookup forPack(Map<TensorKey, Encoding> encodings) {
+    List<Donor> donors =
+        packs.stream().map(pack -> new Donor(pack, alike(pack, encodings))).toList();
+    return key -> {
+      for (Donor donor : donors) {
+        if (donor.alike().contains(key)) {
+          return Optional.of(checked(donor.pack(), key));
         }
-        return Optional.of(bytes);
       }
-    }
-    return Optional.empty();
+      return Optional.empty();
+    };
   }
 
-  /** Whether nothing that a tensor depends on has another encoding. */
-  private static boolean isRoundedAlike(
-      PackReader pack, TensorKey key, Map<TensorKey, Encoding> plan) {
-    int order = SequentialRounding.order(pack.config(), key);
-    return plan.entrySet().stream()
-        .filter(other -> SequentialRounding.order(pack.config(), other.getKey()) <= order)
-        .allMatch(
-            other -> pack.manifest().entries().get(other.getKey()).encoding() == other.getValue());
+  /** The tensors of one encoding in both, and in sequence none that is rounded with another's. */
+  private Set<TensorKey> alike(PackReader pack, Map<TensorKey, Encoding> encodings) {
+    Set<TensorKey> alike = new HashSet<>();
+    int firstDifference = Integer.MAX_VALUE;
+    for (PackEntry entry : pack.manifest().entries().values()) {
+      if (entry.encoding() == encodings.get(entry.key())) {
+        alike.add(entry.key());
+      } else if (inSequence) {
+        int order = SequentialRounding.order(pack.config(), entry.key());
+        firstDifference = Math.min(firstDifference, order);
+      }
+    }
+    int end = firstDifference;
+    alike.removeIf(key -> SequentialRounding.order(pack.config(), key) >= end);
+    return alike;
+  }
+
+  private static MemorySegment checked(PackReader pack, TensorKey key) throws IOException {
+    MemorySegment bytes = pack.tensor(key).bytes();
+    if (!Sha256.of(bytes).equals(pack.manifest().entries().get(key).checksum().sha256())) {
+      throw new CorruptFileException(
+          pack.path(), "cannot be reused: damaged: " + key + "; convert without it");
+    }
+    return bytes;
   }
 
   /** The fingerprint samples; this compares all. */

@@ -40,23 +40,16 @@ final class TensorConversion {
   private final Checkpoint checkpoint;
   private final Optional<Calibration> calibration;
   private final SourceFiles sources;
-  private final EncodedTensors known;
   private final ConversionOutputs outputs;
   private final ProgressListener progress;
 
   /**
-   * @param known where tensors and hashes are taken from that are there already
    * @param progress hears bytes of the checkpoint
    */
-  TensorConversion(
-      ConversionInput input,
-      EncodedTensors known,
-      ConversionOutputs outputs,
-      ProgressListener progress) {
+  TensorConversion(ConversionInput input, ConversionOutputs outputs, ProgressListener progress) {
     this.checkpoint = input.checkpoint();
     this.calibration = input.calibration();
     this.sources = input.sources();
-    this.known = known;
     this.outputs = outputs;
     this.progress = progress;
   }
@@ -113,7 +106,7 @@ final class TensorConversion {
 
   private void hash(Path source) throws IOException {
     String name = source.getFileName().toString();
-    Optional<String> recovered = outputs.recoverSource(name).or(() -> known.source(name));
+    Optional<String> recovered = outputs.recoverSource(name);
     String sha256;
     if (recovered.isPresent()) {
       sha256 = recovered.get();
@@ -127,7 +120,7 @@ final class TensorConversion {
 
   private void encode(SourceTensor source, TensorEncoder encoder) throws IOException {
     TensorKey key = source.key();
-    for (Map.Entry<Encoding, List<PackWriter>> needed : outputs.needing(key, known).entrySet()) {
+    for (Map.Entry<Encoding, List<PackWriter>> needed : outputs.needing(key).entrySet()) {
       try (ConversionOutput.Sinks sinks = new ConversionOutput.Sinks(key, needed.getValue())) {
         encoder.encode(WeightSource.of(source), needed.getKey(), sinks::append);
       }
@@ -156,7 +149,7 @@ final class TensorConversion {
       throws IOException {
     FeedbackFactor factor = FeedbackFactor.identity(1);
     for (TensorKey key : sharing) {
-      for (Map.Entry<Encoding, List<PackWriter>> needed : outputs.needing(key, known).entrySet()) {
+      for (Map.Entry<Encoding, List<PackWriter>> needed : outputs.needing(key).entrySet()) {
         Encoding encoding = needed.getKey();
         boolean rounded = encoding != Encoding.F32 && encoding != Encoding.BF16;
         if (rounded && factor.columns() == 1) {
@@ -175,7 +168,7 @@ final class TensorConversion {
       throws IOException {
     Set<TensorKey> missing = new HashSet<>();
     for (TensorKey key : wanted) {
-      if (output.obtain(key, known)) {
+      if (output.obtain(key)) {
         progress.advance(checkpoint.tensor(key).byteSize());
       } else {
         missing.add(key);

@@ -10,6 +10,8 @@ import bora.converter.calibration.CalibrationRun;
 import bora.converter.calibration.CoverageDemand;
 import bora.formats.ProgressListener;
 import bora.formats.checkpoint.Checkpoint;
+import bora.formats.model.TensorKey;
+import bora.formats.model.TensorRole;
 import bora.formats.pack.PackReader;
 import bora.quantizer.Planner;
 import bora.quantizer.QuantizationPlan;
@@ -221,6 +223,20 @@ class SequentialConversionTest {
       run(List.of(target(plan("q3"), reusing)), List.of(pack), 2);
     }
     assertEquals(-1, Files.mismatch(alone, reusing));
+  }
+
+  /** Layer 1 has the one difference. */
+  @Test
+  void ofAnEarlierPackIsOfferedWhatStandsBeforeTheFirstDifference() throws IOException {
+    try (PackReader pack = PackReader.open(finer)) {
+      EncodedTensors.Lookup offered =
+          ReusedPacks.of(List.of(pack), checkpoint.fingerprint(), Optional.of(calibration))
+              .forPack(plan("q3").encodings());
+      for (TensorKey key : checkpoint.config().tensors().keySet()) {
+        boolean before = key.layer() == 0 || key.role() == TensorRole.EMBEDDING;
+        assertEquals(before, offered.find(key).isPresent(), key.id());
+      }
+    }
   }
 
   @Test
