@@ -1,6 +1,8 @@
 package bora.runtime.kernel;
 
 import bora.formats.encoding.Encoding;
+import java.util.EnumSet;
+import java.util.Set;
 
 /**
  * How the activations of a token enter products of bytes: as one signed byte each, or as the four
@@ -47,6 +49,16 @@ enum ActivationDigits {
   static final int MIN_EXPONENT = 30;
 
   private final int count;
+
+  /**
+   * Those that products of one token with an encoding are computed with; exact activations enter
+   * products with {@code q2} by {@link PairTables}.
+   */
+  static Set<ActivationDigits> of(Encoding encoding) {
+    return encoding == PairTables.ENCODING
+        ? EnumSet.of(ONE)
+        : EnumSet.allOf(ActivationDigits.class);
+  }
 
   ActivationDigits(int count) {
     this.count = count;

@@ -67,7 +67,7 @@ record AssembledCode(
 
   private static AssembledCode assemble(Encoding encoding) {
     Map<ActivationDigits, Dots> dots = new EnumMap<>(ActivationDigits.class);
-    for (ActivationDigits digits : ActivationDigits.values()) {
+    for (ActivationDigits digits : ActivationDigits.of(encoding)) {
       dots.put(
           digits, encoding.isTrellis() ? trellisDots(encoding, digits) : dots(encoding, digits));
     }

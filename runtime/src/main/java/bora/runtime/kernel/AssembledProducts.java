@@ -35,6 +35,30 @@ final class AssembledProducts {
     multiplyPanels(code.dots().get(digits), matrix, y, yOffset, panelStart, panelEnd, scratch);
   }
 
+  /** One token, exact, and a matrix in {@code q2}, likewise. */
+  static void multiplyPairs(
+      AssembledPairs.Code code,
+      EncodedTensor matrix,
+      float[] x,
+      int xOffset,
+      float[] y,
+      int yOffset,
+      int panelStart,
+      int panelEnd) {
+    AssembledScratch scratch = AssembledScratch.ofThread();
+    int columns = matrix.shape().columns();
+    int blocks = matrix.encoding().blockCount(columns);
+    MemorySegment activations = scratch.activations(x, xOffset, columns, blocks * BLOCK_COLUMNS);
+    MemorySegment tables = scratch.records((long) blocks * PairTables.BLOCK_BYTES);
+    scratch.setParameter(AssembledPairs.X, activations.address());
+    scratch.setParameter(AssembledPairs.TABLES, tables.address());
+    scratch.setParameter(AssembledPairs.TABLE_BLOCKS, blocks);
+    code.tables().run(scratch.parameters, activations);
+    scratch.setParameter(AssembledDot.BLOCKS, blocks);
+    scratch.setParameter(AssembledDot.RECORDS, tables.address());
+    multiplyPanels(code.dots(), matrix, y, yOffset, panelStart, panelEnd, scratch);
+  }
+
   /** One token and a matrix in {@code f32} or {@code bf16}, likewise. */
   static void multiplyDense(
       AssembledCode.Dots dots,

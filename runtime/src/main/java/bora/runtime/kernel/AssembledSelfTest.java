@@ -30,22 +30,27 @@ final class AssembledSelfTest {
   private static final int TILED_ROWS = 3 * ScalarGrid.LANES - 5;
 
   private final Encoding encoding;
-  private final AssembledCode code;
   private final SplittableRandom random = new SplittableRandom(1);
   private final int blocks;
   private final byte[][] codes;
   private final float[][] steps;
   private final EncodedTensor matrix;
 
-  private AssembledSelfTest(Encoding encoding, AssembledCode code, Arena arena) {
+  private AssembledSelfTest(Encoding encoding, Arena arena) {
     this.encoding = encoding;
-    this.code = code;
     TensorShape shape = TensorShape.matrix(ROWS, COLUMNS);
     blocks = Math.ceilDiv(COLUMNS, ScalarGrid.COLUMNS_PER_BLOCK);
     codes = new byte[ROWS][blocks * ScalarGrid.COLUMNS_PER_BLOCK];
     steps = new float[ROWS][blocks];
     MemorySegment bytes = arena.allocate(encoding.encodedBytes(shape), Encoding.ALIGNMENT_BYTES);
     matrix = new EncodedTensor(encoding, shape, bytes);
+    for (int panel = 0; panel < encoding.panelCount(ROWS); panel++) {
+      if (encoding.isTrellis()) {
+        fillTrellis(panel);
+      } else {
+        fill(panel);
+      }
+    }
   }
 
   /**
@@ -53,19 +58,32 @@ final class AssembledSelfTest {
    */
   static void run(Encoding encoding, AssembledCode code) {
     try (Arena arena = Arena.ofConfined()) {
-      AssembledSelfTest test = new AssembledSelfTest(encoding, code, arena);
-      for (int panel = 0; panel < encoding.panelCount(ROWS); panel++) {
-        if (encoding.isTrellis()) {
-          test.fillTrellis(panel);
-        } else {
-          test.fill(panel);
-        }
-      }
-      for (ActivationDigits digits : ActivationDigits.values()) {
-        test.checkOneToken(digits);
+      AssembledSelfTest test = new AssembledSelfTest(encoding, arena);
+      for (ActivationDigits digits : ActivationDigits.of(encoding)) {
+        test.checkOneToken(code, digits);
       }
       for (int tokens = 1; tokens <= AssembledTile.MAX_TOKENS; tokens++) {
-        test.checkTokens(tokens);
+        test.checkTokens(code, tokens);
+      }
+    }
+  }
+
+  /**
+   * Holds {@link AssembledPairs} against {@link PairTables} likewise.
+   *
+   * @throws IllegalStateException when a result differs
+   */
+  static void run(AssembledPairs.Code code) {
+    try (Arena arena = Arena.ofConfined()) {
+      AssembledSelfTest test = new AssembledSelfTest(PairTables.ENCODING, arena);
+      float[] x = test.activations(1);
+      float[] y = new float[ROWS];
+      int panels = PairTables.ENCODING.panelCount(ROWS);
+      AssembledProducts.multiplyPairs(code, test.matrix, x, 0, y, 0, 0, panels);
+      float[] whole = Arrays.copyOf(x, test.blocks * ScalarGrid.COLUMNS_PER_BLOCK);
+      for (int row = 0; row < ROWS; row++) {
+        float expected = PairTables.multiply(test.codes[row], test.steps[row], whole);
+        check(PairTables.ENCODING, expected, y[row]);
       }
     }
   }
@@ -136,7 +154,7 @@ final class AssembledSelfTest {
     return x;
   }
 
-  private void checkOneToken(ActivationDigits digits) {
+  private void checkOneToken(AssembledCode code, ActivationDigits digits) {
     float[] x = activations(1);
     float[] y = new float[ROWS];
     int panels = encoding.panelCount(ROWS);
@@ -148,7 +166,7 @@ final class AssembledSelfTest {
     check(digits, x, 0, y, 0, 0, blocks);
   }
 
-  private void checkTokens(int tokens) {
+  private void checkTokens(AssembledCode code, int tokens) {
     float[] x = activations(tokens);
     float[] y = new float[tokens * ROWS];
     int panels = encoding.panelCount(ROWS);

@@ -69,6 +69,28 @@ class AssembledKernelTest {
     }
   }
 
+  @Test
+  void lookingPairsUpEqualsItsDefinitionBitForBit() {
+    for (int rows : ROWS) {
+      for (int columns : COLUMNS) {
+        for (Content content : Content.values()) {
+          assertPairsEqualTheDefinition(rows, columns, content);
+        }
+      }
+    }
+  }
+
+  @Test
+  void everyColumnIsInOnePair() {
+    Set<Integer> columns = new HashSet<>();
+    for (int pair = 0; pair < PairTables.PAIRS; pair++) {
+      columns.add(PairTables.lowerColumn(pair));
+      columns.add(PairTables.upperColumn(pair));
+    }
+    assertEquals(ScalarGrid.COLUMNS_PER_BLOCK, columns.size());
+    assertEquals(ScalarGrid.COLUMNS_PER_BLOCK, 2 * PairTables.PAIRS);
+  }
+
   /** Those kernels take the same sums in the same order. */
   @ParameterizedTest
   @EnumSource(
@@ -148,7 +170,7 @@ class AssembledKernelTest {
       AssembledCode code = AssembledCode.of(encoding);
       for (Activations activations : Activations.values()) {
         float[] x = activations.values(columns);
-        for (ActivationDigits digits : ActivationDigits.values()) {
+        for (ActivationDigits digits : ActivationDigits.of(encoding)) {
           float[] y = new float[rows];
           int panels = encoding.panelCount(rows);
           if (encoding.isTrellis()) {
@@ -161,6 +183,33 @@ class AssembledKernelTest {
               bits(y),
               () -> digits + " " + activations + " " + matrix.shape());
         }
+      }
+    }
+  }
+
+  private static void assertPairsEqualTheDefinition(int rows, int columns, Content content) {
+    Encoding encoding = PairTables.ENCODING;
+    try (Arena arena = Arena.ofConfined()) {
+      EncodedTensor matrix =
+          RandomMatrix.of(arena, encoding, rows, columns, content, rows + columns);
+      for (Activations activations : Activations.values()) {
+        float[] x = activations.values(columns);
+        float[] y = new float[rows];
+        AssembledProducts.multiplyPairs(
+            AssembledPairs.Code.tested(), matrix, x, 0, y, 0, 0, encoding.panelCount(rows));
+        int blocks = encoding.blockCount(columns);
+        float[] whole = Arrays.copyOf(x, blocks * ScalarGrid.COLUMNS_PER_BLOCK);
+        float[] expected = new float[rows];
+        for (int row = 0; row < rows; row++) {
+          byte[] codes = new byte[whole.length];
+          float[] steps = new float[blocks];
+          for (int c = 0; c < columns; c++) {
+            codes[c] = code(matrix, row, c);
+            steps[c / ScalarGrid.COLUMNS_PER_BLOCK] = matrix.step(row, c);
+          }
+          expected[row] = PairTables.multiply(codes, steps, whole);
+        }
+        assertArrayEquals(bits(expected), bits(y), () -> activations + " " + matrix.shape());
       }
     }
   }
