@@ -2,26 +2,15 @@ package bora.formats.checkpoint;
 
 import bora.formats.CorruptFileException;
 import bora.formats.checkpoint.PickleValue.Dict;
-import bora.formats.checkpoint.PickleValue.Global;
 import bora.formats.checkpoint.PickleValue.Listing;
 import bora.formats.checkpoint.PickleValue.Scalar;
-import bora.formats.checkpoint.PickleValue.Storage;
-import bora.formats.checkpoint.PickleValue.Tensor;
 import bora.formats.checkpoint.PickleValue.Text;
 import bora.formats.checkpoint.PickleValue.Tuple;
 import bora.formats.checkpoint.PickleValue.Whole;
-import java.math.BigInteger;
 import java.nio.BufferUnderflowException;
-import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
-import java.nio.charset.CharacterCodingException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.HexFormat;
 import java.util.List;
-import java.util.Map;
-import java.util.TreeMap;
 
 /**
  * Reads the pickle of a PyTorch checkpoint without running it. A pickle is a program for a stack
@@ -33,23 +22,16 @@ import java.util.TreeMap;
  * torch/_weights_only_unpickler.py}. Memory is bounded by a constant times the pickle's length.
  */
 final class PickleReader {
-  /** What the stack holds: a value, or a place to come back to. */
-  private sealed interface Slot {
-    record Value(PickleValue value) implements Slot {}
-
-    record Mark() implements Slot {}
-  }
-
-  private static final int MAX_DIMENSIONS = 16;
-
   private final Path file;
-  private final ByteBuffer pickle;
-  private final List<Slot> stack = new ArrayList<>();
-  private final Map<Integer, PickleValue> memo = new TreeMap<>();
+  private final PickleScanner pickle;
+  private final PickleStack stack;
+  private final PyTorchCalls calls;
 
   private PickleReader(Path file, byte[] pickle) {
     this.file = file;
-    this.pickle = ByteBuffer.wrap(pickle).order(ByteOrder.LITTLE_ENDIAN);
+    this.pickle = new PickleScanner(file, pickle);
+    this.stack = new PickleStack(file);
+    this.calls = new PyTorchCalls(file);
   }
 
   /**
@@ -70,7 +52,7 @@ final class PickleReader {
   private PickleValue run() throws CorruptFileException {
     while (true) {
       int at = pickle.position();
-      int opcode = pickle.get() & 0xFF;
+      int opcode = pickle.unsignedByte();
       if (opcode == '.') {
         return end();
       }
@@ -79,8 +61,8 @@ final class PickleReader {
   }
 
   private PickleValue end() throws CorruptFileException {
-    PickleValue result = pop();
-    if (!stack.isEmpty() || pickle.hasRemaining()) {
+    PickleValue result = stack.pop();
+    if (!stack.isEmpty() || !pickle.isAtEnd()) {
       throw wrong("expected one value and nothing behind it, found more");
     }
     return result;
@@ -88,49 +70,49 @@ final class PickleReader {
 
   private void execute(int opcode, int at) throws CorruptFileException {
     switch (opcode) {
-      case 0x80 -> requireProtocol(pickle.get());
-      case 0x95 -> pickle.getLong(); // FRAME: a hint how far to read ahead
-      case '(' -> stack.add(new Slot.Mark());
-      case 'N' -> push(Scalar.NONE);
-      case 0x88 -> push(new Whole(1));
-      case 0x89 -> push(new Whole(0));
-      case 'K' -> push(new Whole(pickle.get() & 0xFF));
-      case 'M' -> push(new Whole(pickle.getShort() & 0xFFFF));
-      case 'J' -> push(new Whole(pickle.getInt()));
-      case 0x8a -> push(longInteger());
+      case 0x80 -> requireProtocol(pickle.unsignedByte());
+      case 0x95 -> pickle.skipEight(); // FRAME: a hint how far to read ahead
+      case '(' -> stack.mark();
+      case 'N' -> stack.push(Scalar.NONE);
+      case 0x88 -> stack.push(new Whole(1));
+      case 0x89 -> stack.push(new Whole(0));
+      case 'K' -> stack.push(new Whole(pickle.unsignedByte()));
+      case 'M' -> stack.push(new Whole(pickle.unsignedShort()));
+      case 'J' -> stack.push(new Whole(pickle.integer()));
+      case 0x8a -> stack.push(new Whole(pickle.longInteger()));
       case 'G' -> {
-        pickle.getDouble();
-        push(Scalar.FLOAT);
+        pickle.skipEight();
+        stack.push(Scalar.FLOAT);
       }
-      case 'X' -> push(text(pickle.getInt()));
-      case 0x8c -> push(text(pickle.get() & 0xFF));
-      case ')' -> push(new Tuple(List.of()));
-      case 0x85 -> push(new Tuple(pop(1)));
-      case 0x86 -> push(new Tuple(pop(2)));
-      case 0x87 -> push(new Tuple(pop(3)));
-      case 't' -> push(new Tuple(popToMark()));
-      case ']' -> push(new Listing());
-      case 'a' -> append(pop(1));
-      case 'e' -> append(popToMark());
-      case '}' -> push(new Dict());
-      case 's' -> put(pop(2));
-      case 'u' -> put(popToMark());
-      case 'q' -> memo.put(pickle.get() & 0xFF, top());
-      case 'r' -> memo.put(pickle.getInt(), top());
-      case 0x94 -> memo.put(memo.size(), top());
-      case 'h' -> recall(pickle.get() & 0xFF);
-      case 'j' -> recall(pickle.getInt());
-      case 'c' -> push(global(line(), line()));
+      case 'X' -> stack.push(new Text(pickle.text(pickle.integer())));
+      case 0x8c -> stack.push(new Text(pickle.text(pickle.unsignedByte())));
+      case ')' -> stack.push(new Tuple(List.of()));
+      case 0x85 -> stack.push(new Tuple(stack.pop(1)));
+      case 0x86 -> stack.push(new Tuple(stack.pop(2)));
+      case 0x87 -> stack.push(new Tuple(stack.pop(3)));
+      case 't' -> stack.push(new Tuple(stack.popToMark()));
+      case ']' -> stack.push(new Listing());
+      case 'a' -> append(stack.pop(1));
+      case 'e' -> append(stack.popToMark());
+      case '}' -> stack.push(new Dict());
+      case 's' -> put(stack.pop(2));
+      case 'u' -> put(stack.popToMark());
+      case 'q' -> stack.memoize(pickle.unsignedByte());
+      case 'r' -> stack.memoize(pickle.integer());
+      case 0x94 -> stack.memoize();
+      case 'h' -> stack.recall(pickle.unsignedByte());
+      case 'j' -> stack.recall(pickle.integer());
+      case 'c' -> stack.push(calls.global(pickle.line(), pickle.line()));
       case 0x93 -> {
-        String name = text(pop());
-        push(global(text(pop()), name));
+        String name = text(stack.pop());
+        stack.push(calls.global(text(stack.pop()), name));
       }
       case 'R' -> {
-        PickleValue arguments = pop();
-        push(call(pop(), tuple(arguments)));
+        PickleValue arguments = stack.pop();
+        stack.push(calls.call(stack.pop(), arguments));
       }
-      case 'Q' -> push(storage(tuple(pop())));
-      case 'b' -> setState(pop());
+      case 'Q' -> stack.push(calls.storage(stack.pop()));
+      case 'b' -> setState(stack.pop());
       default -> throw refused(opcode, at);
     }
   }
@@ -144,145 +126,30 @@ final class PickleReader {
             + "; the file is refused, nothing in it was run");
   }
 
-  private void requireProtocol(byte version) throws CorruptFileException {
+  private void requireProtocol(int version) throws CorruptFileException {
     if (version < 2 || version > 5) {
       throw wrong("protocol: expected 2 to 5, found " + version);
     }
   }
 
-  private Whole longInteger() throws CorruptFileException {
-    byte[] littleEndian = bytes(pickle.get() & 0xFF);
-    if (littleEndian.length == 0) {
-      return new Whole(0);
-    }
-    byte[] bigEndian = new byte[littleEndian.length];
-    for (int i = 0; i < bigEndian.length; i++) {
-      bigEndian[i] = littleEndian[bigEndian.length - 1 - i];
-    }
-    BigInteger value = new BigInteger(bigEndian);
-    if (value.bitLength() > 63) {
-      throw wrong("expected integers below 2^63, found " + value);
-    }
-    return new Whole(value.longValue());
-  }
-
-  private Text text(int length) throws CorruptFileException {
-    try {
-      return new Text(
-          StandardCharsets.UTF_8.newDecoder().decode(ByteBuffer.wrap(bytes(length))).toString());
-    } catch (CharacterCodingException e) {
-      throw new CorruptFileException(file, "pickle: expected UTF-8 text, found other bytes", e);
-    }
-  }
-
-  private byte[] bytes(int length) throws CorruptFileException {
-    if (length < 0 || length > pickle.remaining()) {
-      throw wrong(
-          "expected at most "
-              + pickle.remaining()
-              + " bytes of text, found a length of "
-              + Integer.toUnsignedString(length));
-    }
-    byte[] bytes = new byte[length];
-    pickle.get(bytes);
-    return bytes;
-  }
-
-  /** Up to a line feed, which is dropped. */
-  private String line() throws CorruptFileException {
-    int start = pickle.position();
-    while (pickle.get() != '\n') {}
-    int length = pickle.position() - start - 1;
-    pickle.position(start);
-    String line = text(length).text();
-    pickle.get();
-    return line;
-  }
-
-  private Global global(String module, String name) throws CorruptFileException {
-    String qualified = module + "." + name;
-    return PyTorchGlobal.of(qualified)
-        .map(Global::new)
-        .orElseThrow(
-            () ->
-                wrong(
-                    "expected only tensors, found `"
-                        + qualified
-                        + "`; the file is refused, nothing in it was run"));
-  }
-
-  private PickleValue call(PickleValue callee, List<PickleValue> arguments)
-      throws CorruptFileException {
-    if (!(callee instanceof Global(PyTorchGlobal global))) {
-      throw wrong("expected a call of a known function, found one of a " + callee.kind());
-    }
-    return switch (global) {
-      case ORDERED_DICT -> emptyDict(arguments);
-      case REBUILD_TENSOR -> tensor(arguments);
-      case REBUILD_PARAMETER -> parameter(arguments);
-      default -> throw wrong("expected a function, found a call of " + global.qualifiedName());
-    };
-  }
-
-  private Dict emptyDict(List<PickleValue> arguments) throws CorruptFileException {
-    if (!arguments.isEmpty()) {
-      throw wrong("OrderedDict: expected no arguments, found " + arguments.size());
-    }
-    return new Dict();
-  }
-
-  /** storage, offset, size, stride, requires_grad, hooks and, in newer files, metadata. */
-  private Tensor tensor(List<PickleValue> arguments) throws CorruptFileException {
-    if (arguments.size() < 6
-        || arguments.size() > 7
-        || !(arguments.get(0) instanceof Storage storage)
-        || !(arguments.get(1) instanceof Whole(long offset))) {
-      throw wrong("_rebuild_tensor_v2: expected a storage, an offset, sizes and strides");
-    }
-    return new Tensor(
-        storage, offset, wholes(tuple(arguments.get(2))), wholes(tuple(arguments.get(3))));
-  }
-
-  /** A parameter is its tensor. */
-  private Tensor parameter(List<PickleValue> arguments) throws CorruptFileException {
-    if (arguments.size() != 3 || !(arguments.get(0) instanceof Tensor tensor)) {
-      throw wrong("_rebuild_parameter: expected a tensor, requires_grad and hooks");
-    }
-    return tensor;
-  }
-
-  /** ("storage", type, key, device, elements); the device does not matter. */
-  private Storage storage(List<PickleValue> id) throws CorruptFileException {
-    if (id.size() == 5
-        && id.get(0) instanceof Text(String tag)
-        && tag.equals("storage")
-        && id.get(1) instanceof Global(PyTorchGlobal type)
-        && type.isStorage()
-        && id.get(2) instanceof Text(String key)
-        && id.get(4) instanceof Whole(long elements)
-        && elements >= 0) {
-      return new Storage(type, key, elements);
-    }
-    throw wrong("persistent id: expected a storage with its type, key, device and size");
-  }
-
   /** Modules attach versions to their dictionary of tensors; they say nothing about weights. */
   private void setState(PickleValue state) throws CorruptFileException {
-    if (!(top() instanceof Dict) || !(state instanceof Dict)) {
-      throw wrong("BUILD: expected attributes of a dictionary, found those of a " + top().kind());
+    if (!(stack.top() instanceof Dict) || !(state instanceof Dict)) {
+      throw wrong(
+          "BUILD: expected attributes of a dictionary, found those of a " + stack.top().kind());
     }
   }
 
   private void append(List<PickleValue> values) throws CorruptFileException {
-    if (!(top() instanceof Listing listing)) {
-      throw wrong("APPEND: expected a list, found a " + top().kind());
+    if (!(stack.top() instanceof Listing listing)) {
+      throw wrong("APPEND: expected a list, found a " + stack.top().kind());
     }
     listing.elements().addAll(values);
   }
 
   private void put(List<PickleValue> keysAndValues) throws CorruptFileException {
-    if (!(top() instanceof Dict dict) || keysAndValues.size() % 2 != 0) {
-      throw wrong("SETITEM: expected a dictionary and pairs, found a " + top().kind());
+    if (!(stack.top() instanceof Dict dict) || keysAndValues.size() % 2 != 0) {
+      throw wrong("SETITEM: expected a dictionary and pairs, found a " + stack.top().kind());
     }
     for (int i = 0; i < keysAndValues.size(); i += 2) {
       String key = text(keysAndValues.get(i));
@@ -299,73 +166,11 @@ final class PickleReader {
     return text;
   }
 
-  private List<PickleValue> tuple(PickleValue value) throws CorruptFileException {
-    if (!(value instanceof Tuple(List<PickleValue> elements))) {
-      throw wrong("expected a tuple, found a " + value.kind());
-    }
-    return elements;
-  }
-
-  /** A tuple may be used many times, so that copies of a long one would not fit the memory. */
-  private List<Long> wholes(List<PickleValue> values) throws CorruptFileException {
-    if (values.size() > MAX_DIMENSIONS) {
-      throw wrong("expected at most " + MAX_DIMENSIONS + " dimensions, found " + values.size());
-    }
-    List<Long> wholes = new ArrayList<>();
-    for (PickleValue value : values) {
-      if (!(value instanceof Whole(long whole))) {
-        throw wrong("expected an integer, found a " + value.kind());
-      }
-      wholes.add(whole);
-    }
-    return wholes;
-  }
-
-  private void recall(int index) throws CorruptFileException {
-    PickleValue value = memo.get(index);
-    if (value == null) {
-      throw wrong("memo: expected a value under " + index + ", found none");
-    }
-    push(value);
-  }
-
-  private void push(PickleValue value) {
-    stack.add(new Slot.Value(value));
-  }
-
-  private PickleValue top() throws CorruptFileException {
-    PickleValue value = pop();
-    push(value);
-    return value;
-  }
-
-  private PickleValue pop() throws CorruptFileException {
-    return pop(1).getFirst();
-  }
-
-  private List<PickleValue> pop(int count) throws CorruptFileException {
-    List<PickleValue> values = new ArrayList<>();
-    for (int i = 0; i < count; i++) {
-      if (stack.isEmpty() || !(stack.removeLast() instanceof Slot.Value(PickleValue value))) {
-        throw wrong("expected a value on the stack, found none");
-      }
-      values.add(value);
-    }
-    return values.reversed();
-  }
-
-  private List<PickleValue> popToMark() throws CorruptFileException {
-    List<PickleValue> values = new ArrayList<>();
-    while (!stack.isEmpty()) {
-      if (!(stack.removeLast() instanceof Slot.Value(PickleValue value))) {
-        return values.reversed();
-      }
-      values.add(value);
-    }
-    throw wrong("expected a mark on the stack, found none");
-  }
-
   private CorruptFileException wrong(String problem) {
+    return wrong(file, problem);
+  }
+
+  static CorruptFileException wrong(Path file, String problem) {
     return new CorruptFileException(file, "pickle: " + problem);
   }
 }
