@@ -3,20 +3,14 @@ package bora.formats;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
-import java.nio.channels.FileLock;
-import java.nio.channels.OverlappingFileLockException;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
-import java.nio.file.LinkOption;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
-import java.nio.file.attribute.BasicFileAttributes;
 import java.util.HexFormat;
 import java.util.Optional;
-import java.util.concurrent.locks.Lock;
-import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Function;
 import java.util.zip.CRC32C;
 
@@ -31,19 +25,13 @@ public final class PartialFile implements AutoCloseable {
 
   private final Path out;
   private final Path path;
-  private final FileChannel channel;
-  private final Optional<FileChannel> uncached;
-
-  /** The system writes to a file one by one, and lets a processor do nothing but wait for it. */
-  private final Lock writing = new ReentrantLock();
-
+  private final OutputChannel channel;
   private volatile boolean committed;
 
-  private PartialFile(Path out, Path path, FileChannel channel, Optional<FileChannel> uncached) {
+  private PartialFile(Path out, Path path, OutputChannel channel) {
     this.out = out;
     this.path = path;
     this.channel = channel;
-    this.uncached = uncached;
   }
 
   /** Writes the whole of a file, in order. */
@@ -90,9 +78,9 @@ public final class PartialFile implements AutoCloseable {
   }
 
   /**
-   * @param opening of the channel past the cache, empty where there is none
+   * @param uncached opens the channel past the cache, empty where there is none
    */
-  static PartialFile open(Path out, Function<Path, Optional<FileChannel>> opening)
+  static PartialFile open(Path out, Function<Path, Optional<FileChannel>> uncached)
       throws IOException {
     if (!Files.isDirectory(directory(out))) {
       throw new NoSuchFileException(
@@ -106,66 +94,11 @@ public final class PartialFile implements AutoCloseable {
               + (Files.isDirectory(out) ? "a directory" : "a device or the like"));
     }
     Path path = out.resolveSibling(out.getFileName() + SUFFIX);
-    Object key = create(path);
-    FileChannel channel =
-        FileChannel.open(
-            path, StandardOpenOption.READ, StandardOpenOption.WRITE, LinkOption.NOFOLLOW_LINKS);
-    // Before the lock, which the system gives up when any channel of the file is closed.
-    Optional<FileChannel> uncached = opening.apply(path);
-    PartialFile file = new PartialFile(out, path, channel, uncached);
-    try {
-      lock(channel, path, key, out);
-      return file;
-    } catch (IOException | RuntimeException e) {
-      file.close();
-      throw e;
-    }
-  }
-
-  /** Makes the file where there is none; returns what tells it from a later one of its name. */
-  private static Object create(Path path) throws IOException {
-    FileChannel.open(
-            path, StandardOpenOption.CREATE, StandardOpenOption.WRITE, LinkOption.NOFOLLOW_LINKS)
-        .close();
-    return key(path).orElseThrow(() -> new NoSuchFileException(path.toString()));
-  }
-
-  /** Empty where there is no such file. */
-  private static Optional<Object> key(Path path) throws IOException {
-    try {
-      Object key =
-          Files.readAttributes(path, BasicFileAttributes.class, LinkOption.NOFOLLOW_LINKS)
-              .fileKey();
-      return Optional.of(key == null ? path : key);
-    } catch (NoSuchFileException e) {
-      return Optional.empty();
-    }
+    return new PartialFile(out, path, SoleWriter.open(path, out, uncached));
   }
 
   private static Path directory(Path out) {
     return out.toAbsolutePath().normalize().getParent();
-  }
-
-  /**
-   * A writer that finished between our opening the partial file and our lock has renamed it: what
-   * is locked then is that writer's whole output, not to be touched. Only a file that bears the
-   * name before it is opened and after it is locked is certainly the one that was opened.
-   *
-   * @param key the file's before it was opened
-   */
-  static void lock(FileChannel channel, Path partial, Object key, Path out) throws IOException {
-    FileLock lock;
-    try {
-      lock = channel.tryLock();
-    } catch (OverlappingFileLockException e) {
-      throw new IOException(out + ": this process is writing it already", e);
-    }
-    if (lock == null) {
-      throw new IOException(out + ": another process is writing it; wait, or choose another name");
-    }
-    if (!key(partial).equals(Optional.of(key))) {
-      throw new IOException(out + ": another writer has just finished it");
-    }
   }
 
   /** Where the bytes go until the output is whole. */
@@ -179,7 +112,7 @@ public final class PartialFile implements AutoCloseable {
   }
 
   public long byteSize() throws IOException {
-    return channel.size();
+    return channel.byteSize();
   }
 
   /** Cuts the file to a length, if it is longer. */
@@ -204,39 +137,12 @@ public final class PartialFile implements AutoCloseable {
 
   /** Begins to write a range in order, which is faster than {@link #writeAt} for long ones. */
   public RangeWriter range(long offsetBytes, long lengthBytes) {
-    return new RangeWriter(this, offsetBytes, lengthBytes);
+    return new RangeWriter(channel, offsetBytes, lengthBytes);
   }
 
   /** Writes all the bytes that remain in a buffer. */
   public void writeAt(long offsetBytes, ByteBuffer bytes) throws IOException {
-    writeAt(channel, offsetBytes, bytes);
-  }
-
-  /** Writes blocks, aligned in the file and in memory, past the system's cache. */
-  void writeBlocksAt(long offsetBytes, ByteBuffer blocks) throws IOException {
-    if (uncached.isPresent()) {
-      try {
-        writeAt(uncached.get(), offsetBytes, blocks.duplicate());
-        return;
-      } catch (IOException e) {
-        // Some file systems open such a channel and then refuse it; a full disk refuses both.
-      }
-    }
-    writeAt(channel, offsetBytes, blocks);
-  }
-
-  private void writeAt(FileChannel to, long offsetBytes, ByteBuffer bytes) throws IOException {
-    long position = offsetBytes;
-    writing.lock();
-    try {
-      while (bytes.hasRemaining()) {
-        position += to.write(bytes, position);
-      }
-    } catch (IOException e) {
-      throw new IOException(path + ": cannot be written: " + e.getMessage(), e);
-    } finally {
-      writing.unlock();
-    }
+    channel.writeAt(offsetBytes, bytes);
   }
 
   /** Writes all the bytes that remain in a buffer behind what stands there. */
@@ -250,15 +156,7 @@ public final class PartialFile implements AutoCloseable {
    * @return whether there were as many
    */
   public boolean readAt(long offsetBytes, ByteBuffer bytes) throws IOException {
-    long position = offsetBytes;
-    while (bytes.hasRemaining()) {
-      int read = channel.read(bytes, position);
-      if (read < 0) {
-        return false;
-      }
-      position += read;
-    }
-    return true;
+    return channel.readAt(offsetBytes, bytes);
   }
 
   /** The CRC32C of a range, in hexadecimal digits; empty where the file ends before. */
@@ -277,7 +175,7 @@ public final class PartialFile implements AutoCloseable {
 
   /** Makes the file durable under its final name, in place of what stood there. */
   public void commit() throws IOException {
-    channel.force(true);
+    channel.force();
     Files.move(path, out, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
     committed = true;
     // Without this a crash right after the rename could undo it.
@@ -304,10 +202,6 @@ public final class PartialFile implements AutoCloseable {
 
   @Override
   public void close() throws IOException {
-    try (channel) {
-      if (uncached.isPresent()) {
-        uncached.get().close();
-      }
-    }
+    channel.close();
   }
 }

@@ -17,7 +17,7 @@ public final class RangeWriter implements AutoCloseable {
    */
   private static final int STAGING_BYTES = 16 << 20;
 
-  private final PartialFile file;
+  private final OutputChannel channel;
   private final Arena arena = Arena.ofConfined();
 
   /** Begins at a block of the file; empty for a range that has no whole block. */
@@ -26,8 +26,8 @@ public final class RangeWriter implements AutoCloseable {
   /** Where the next byte goes that is not staged. */
   private long offsetBytes;
 
-  RangeWriter(PartialFile file, long offsetBytes, long lengthBytes) {
-    this.file = file;
+  RangeWriter(OutputChannel channel, long offsetBytes, long lengthBytes) {
+    this.channel = channel;
     this.offsetBytes = offsetBytes;
     long capacity = Math.min(STAGING_BYTES, lengthBytes / BLOCK_BYTES * BLOCK_BYTES);
     this.staging = arena.allocate(capacity, BLOCK_BYTES).asByteBuffer();
@@ -56,7 +56,7 @@ public final class RangeWriter implements AutoCloseable {
     staging.flip();
     ByteBuffer blocks = take(staging, staging.remaining() & -BLOCK_BYTES);
     int length = blocks.remaining();
-    file.writeBlocksAt(offsetBytes, blocks);
+    channel.writeBlocksAt(offsetBytes, blocks);
     offsetBytes += length;
     writeCached(staging);
     staging.clear();
@@ -71,7 +71,7 @@ public final class RangeWriter implements AutoCloseable {
 
   private void writeCached(ByteBuffer bytes) throws IOException {
     int length = bytes.remaining();
-    file.writeAt(offsetBytes, bytes);
+    channel.writeAt(offsetBytes, bytes);
     offsetBytes += length;
   }
 

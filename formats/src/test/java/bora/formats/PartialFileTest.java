@@ -38,7 +38,7 @@ class PartialFileTest {
 
   /** What a process sees that opened the partial file before another one finished it. */
   private IOException refusalOfALateWriter(FileChannel late, Object key) {
-    return assertThrows(IOException.class, () -> PartialFile.lock(late, partial, key, out));
+    return assertThrows(IOException.class, () -> SoleWriter.lock(late, partial, key, out));
   }
 
   private Object key() throws IOException {
