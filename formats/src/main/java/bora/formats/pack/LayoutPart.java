@@ -57,8 +57,13 @@ public record LayoutPart(PackLayout layout, int number, int count, List<TensorKe
         String.format(Locale.ROOT, "%s.part-%05d-of-%05d", pack.getFileName(), number, count));
   }
 
-  /** Tells the part from every other of the same work. */
-  String work(String work) {
-    return work + "\npart " + number + " of " + count;
+  /** Tells the part from every other, of this pack or another; see {@link PackLayout#identity}. */
+  String identity(String work) {
+    return layout.identity(work + "\npart " + number + " of " + count);
+  }
+
+  /** Where a range of the pack is in the part's file. */
+  ByteRange inFile(ByteRange range) {
+    return new ByteRange(range.offsetBytes() - startBytes(), range.lengthBytes());
   }
 }

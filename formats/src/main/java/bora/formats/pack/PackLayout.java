@@ -1,10 +1,12 @@
 package bora.formats.pack;
 
+import bora.formats.Sha256;
 import bora.formats.encoding.Encoding;
 import bora.formats.model.ModelConfig;
 import bora.formats.model.TensorKey;
 import bora.formats.model.TensorRole;
 import bora.formats.model.TensorShape;
+import java.nio.charset.StandardCharsets;
 import java.util.Collections;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
@@ -81,6 +83,23 @@ public record PackLayout(
       }
     }
     return 0;
+  }
+
+  /**
+   * Tells a pack of this layout and a work from every other: a SHA-256.
+   *
+   * @param work what else decides the bytes
+   */
+  String identity(String work) {
+    StringBuilder text = new StringBuilder(work);
+    for (Map.Entry<TensorKey, ByteRange> tensor : tensors.entrySet()) {
+      Encoding encoding = encodings.get(tensor.getKey());
+      text.append('\n').append(tensor.getKey().id()).append(' ').append(encoding.jsonName());
+      text.append(' ').append(tensor.getValue());
+    }
+    text.append('\n').append(attachments);
+    text.append('\n').append(requiredFeatures());
+    return Sha256.of(text.toString().getBytes(StandardCharsets.UTF_8));
   }
 
   /** Bytes of all encoded tensors, gaps not counted. */

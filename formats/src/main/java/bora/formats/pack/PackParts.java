@@ -44,7 +44,7 @@ public final class PackParts implements AutoCloseable {
     if (!Files.isRegularFile(file) || Files.size(file) != part.lengthBytes()) {
       return false;
     }
-    String identity = PackWriter.identity(part.layout(), part.work(work));
+    String identity = part.identity(work);
     Optional<PackJournal> journal = PackJournal.read(journalOf(file), identity);
     if (journal.isPresent()) {
       journal.get().close();
@@ -110,7 +110,7 @@ public final class PackParts implements AutoCloseable {
               + place.count()
               + "` makes it");
     }
-    String identity = PackWriter.identity(place.layout(), place.work(work));
+    String identity = place.identity(work);
     PackJournal journal =
         PackJournal.read(journalOf(file), identity)
             .orElseThrow(
@@ -136,10 +136,8 @@ public final class PackParts implements AutoCloseable {
     for (Part part : parts) {
       if (part.place().tensors().contains(key)) {
         MappedFile file = part.file().orElseThrow();
-        ByteRange range = part.place().layout().tensors().get(key);
-        MemorySegment bytes =
-            file.bytes()
-                .asSlice(range.offsetBytes() - part.place().startBytes(), range.lengthBytes());
+        ByteRange range = part.place().inFile(part.place().layout().tensors().get(key));
+        MemorySegment bytes = file.bytes().asSlice(range.offsetBytes(), range.lengthBytes());
         String expected = part.journal().tensor(key).map(Checksum::sha256).orElse("none");
         if (!Sha256.of(bytes).equals(expected)) {
           throw new CorruptFileException(

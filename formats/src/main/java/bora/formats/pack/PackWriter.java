@@ -2,14 +2,11 @@ package bora.formats.pack;
 
 import bora.formats.CorruptFileException;
 import bora.formats.PartialFile;
-import bora.formats.Sha256;
 import bora.formats.encoding.Encoding;
 import bora.formats.model.TensorKey;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
-import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Map;
 import java.util.Optional;
@@ -25,28 +22,19 @@ import java.util.concurrent.ConcurrentHashMap;
  */
 public final class PackWriter implements AutoCloseable {
   private static final int READ_BYTES = 1 << 20;
-  private static final String JOURNAL_SUFFIX = ".journal";
 
   private final PackLayout layout;
   private final Optional<LayoutPart> part;
+  private final JournaledFile journaled;
   private final PartialFile file;
-  private final Optional<PackJournal> journal;
-  private final boolean resumable;
   private final Map<TensorKey, Checksum> tensorSums = new ConcurrentHashMap<>();
   private final Map<String, Checksum> attachmentSums = new ConcurrentHashMap<>();
-  private volatile boolean finished;
 
-  private PackWriter(
-      PackLayout layout,
-      Optional<LayoutPart> part,
-      PartialFile file,
-      Optional<PackJournal> journal,
-      boolean resumable) {
+  private PackWriter(PackLayout layout, Optional<LayoutPart> part, JournaledFile journaled) {
     this.layout = layout;
     this.part = part;
-    this.file = file;
-    this.journal = journal;
-    this.resumable = resumable;
+    this.journaled = journaled;
+    this.file = journaled.file();
   }
 
   /**
@@ -56,7 +44,7 @@ public final class PackWriter implements AutoCloseable {
    *     writes the same pack
    */
   public static PackWriter create(Path out, PackLayout layout) throws IOException {
-    return open(out, layout, Optional.empty(), Optional.empty(), false);
+    return open(layout, Optional.empty(), JournaledFile.open(out, Optional.empty(), false));
   }
 
   /**
@@ -67,7 +55,7 @@ public final class PackWriter implements AutoCloseable {
    * @throws IOException as {@link #create(Path, PackLayout)}
    */
   public static PackWriter create(Path out, PackLayout layout, String work) throws IOException {
-    return open(out, layout, Optional.empty(), Optional.of(work), false);
+    return journaled(out, layout, work, false);
   }
 
   /**
@@ -80,7 +68,13 @@ public final class PackWriter implements AutoCloseable {
    * @throws IOException as {@link #create(Path, PackLayout)}
    */
   public static PackWriter resume(Path out, PackLayout layout, String work) throws IOException {
-    return open(out, layout, Optional.empty(), Optional.of(work), true);
+    return journaled(out, layout, work, true);
+  }
+
+  private static PackWriter journaled(Path out, PackLayout layout, String work, boolean resume)
+      throws IOException {
+    Optional<String> identity = Optional.of(layout.identity(work));
+    return open(layout, Optional.empty(), JournaledFile.open(out, identity, resume));
   }
 
   /**
@@ -93,84 +87,46 @@ public final class PackWriter implements AutoCloseable {
    */
   public static PackWriter ofPart(Path out, LayoutPart part, String work, boolean resume)
       throws IOException {
-    return open(
-        part.file(out), part.layout(), Optional.of(part), Optional.of(part.work(work)), resume);
+    Optional<String> identity = Optional.of(part.identity(work));
+    JournaledFile journaled = JournaledFile.open(part.file(out), identity, resume);
+    return open(part.layout(), Optional.of(part), journaled);
   }
 
   private static PackWriter open(
-      Path out, PackLayout layout, Optional<LayoutPart> part, Optional<String> work, boolean resume)
-      throws IOException {
-    PartialFile file = PartialFile.open(out);
+      PackLayout layout, Optional<LayoutPart> part, JournaledFile journaled) throws IOException {
+    PackWriter writer = new PackWriter(layout, part, journaled);
     try {
-      Path journalFile = out.resolveSibling(file.path().getFileName() + JOURNAL_SUFFIX);
-      Optional<String> identity = work.map(text -> identity(layout, text));
-      Optional<PackJournal> journal = Optional.empty();
-      if (resume && file.byteSize() > 0) {
-        journal = PackJournal.resume(journalFile, identity.orElseThrow());
-      }
-      if (journal.isEmpty()) {
-        journal = begin(file, journalFile, identity);
-      }
-      PackWriter writer = new PackWriter(layout, part, file, journal, resume);
       writer.prepare();
       return writer;
     } catch (IOException | RuntimeException e) {
-      file.close();
-      throw e;
-    }
-  }
-
-  /** In this order, so that a journal never tells of a file that was not begun with it. */
-  private static Optional<PackJournal> begin(
-      PartialFile file, Path journalFile, Optional<String> identity) throws IOException {
-    Files.deleteIfExists(journalFile);
-    file.truncate(0);
-    try {
-      return identity.isEmpty()
-          ? Optional.empty()
-          : Optional.of(PackJournal.start(journalFile, identity.get()));
-    } catch (IOException e) {
-      Files.deleteIfExists(journalFile);
-      file.delete();
+      writer.close();
       throw e;
     }
   }
 
   /** What an interrupted writer left behind the tensors was its last step. */
   private void prepare() throws IOException {
-    try {
-      file.truncate(part.map(LayoutPart::lengthBytes).orElse(layout.manifestOffsetBytes()));
-      file.requireSpace(missingBytes());
-      if (part.isEmpty()) {
-        byte[] header = PackFormat.header(Encoding.ALIGNMENT_BYTES, layout.requiredFeatures());
-        file.writeAt(0, ByteBuffer.wrap(header));
-      }
-    } catch (IOException e) {
-      close();
-      throw e;
+    file.truncate(tensorsEndBytes());
+    file.requireSpace(missingBytes());
+    if (part.isEmpty()) {
+      byte[] header = PackFormat.header(Encoding.ALIGNMENT_BYTES, layout.requiredFeatures());
+      file.writeAt(0, ByteBuffer.wrap(header));
     }
   }
 
+  /** Where the file ends before its last step. */
+  private long tensorsEndBytes() {
+    return part.map(LayoutPart::lengthBytes).orElse(layout.manifestOffsetBytes());
+  }
+
   private long missingBytes() {
-    long bytes = part.map(LayoutPart::lengthBytes).orElse(layout.manifestOffsetBytes());
+    long bytes = tensorsEndBytes();
     for (Map.Entry<TensorKey, ByteRange> tensor : layout.tensors().entrySet()) {
-      if (journal.flatMap(lines -> lines.tensor(tensor.getKey())).isPresent()) {
+      if (journaled.recordedTensor(tensor.getKey()).isPresent()) {
         bytes -= tensor.getValue().lengthBytes();
       }
     }
     return bytes;
-  }
-
-  static String identity(PackLayout layout, String work) {
-    StringBuilder text = new StringBuilder(work);
-    for (Map.Entry<TensorKey, ByteRange> tensor : layout.tensors().entrySet()) {
-      Encoding encoding = layout.encodings().get(tensor.getKey());
-      text.append('\n').append(tensor.getKey().id()).append(' ').append(encoding.jsonName());
-      text.append(' ').append(tensor.getValue());
-    }
-    text.append('\n').append(layout.attachments());
-    text.append('\n').append(layout.requiredFeatures());
-    return Sha256.of(text.toString().getBytes(StandardCharsets.UTF_8));
   }
 
   /** Where the bytes go until the pack is whole. */
@@ -192,9 +148,7 @@ public final class PackWriter implements AutoCloseable {
   }
 
   private void complete(TensorKey key, Checksum checksum) throws IOException {
-    if (journal.isPresent()) {
-      journal.get().recordTensor(key, checksum);
-    }
+    journaled.recordTensor(key, checksum);
     tensorSums.put(key, checksum);
   }
 
@@ -204,7 +158,7 @@ public final class PackWriter implements AutoCloseable {
    * @return whether it is there, whole; if not, it is to be written
    */
   public boolean recover(TensorKey key) throws IOException {
-    Optional<Checksum> recorded = journal.flatMap(lines -> lines.tensor(key));
+    Optional<Checksum> recorded = journaled.recordedTensor(key);
     ByteRange range = inFile(layout.tensors().get(key));
     if (recorded.isEmpty()
         || !file.crc32c(range.offsetBytes(), range.lengthBytes())
@@ -237,14 +191,12 @@ public final class PackWriter implements AutoCloseable {
 
   /** The SHA-256 of a source file as the interrupted writer was told it. */
   public Optional<String> recoverSource(String name) {
-    return journal.flatMap(lines -> lines.source(name));
+    return journaled.recordedSource(name);
   }
 
   /** Tells the journal the SHA-256 of a source file. */
   public void recordSource(String name, String sha256) throws IOException {
-    if (journal.isPresent()) {
-      journal.get().recordSource(name, sha256);
-    }
+    journaled.recordSource(name, sha256);
   }
 
   /** Writes an attachment whole. */
@@ -256,21 +208,12 @@ public final class PackWriter implements AutoCloseable {
     }
     Checksum.Running running = new Checksum.Running();
     running.update(bytes);
-    writeAt(range.offsetBytes(), bytes);
+    file.writeAt(range.offsetBytes(), bytes);
     attachmentSums.put(name, running.end());
   }
 
-  private void writeAt(long offsetBytes, ByteBuffer bytes) throws IOException {
-    file.writeAt(offsetBytes - startBytes(), bytes);
-  }
-
-  /** The byte of the pack that the file begins with. */
-  private long startBytes() {
-    return part.map(LayoutPart::startBytes).orElse(0L);
-  }
-
   private ByteRange inFile(ByteRange range) {
-    return new ByteRange(range.offsetBytes() - startBytes(), range.lengthBytes());
+    return part.isEmpty() ? range : part.get().inFile(range);
   }
 
   /**
@@ -282,9 +225,7 @@ public final class PackWriter implements AutoCloseable {
     if (!tensorSums.keySet().equals(Set.copyOf(part.orElseThrow().tensors()))) {
       throw new IllegalStateException("not everything that the part names was written");
     }
-    journal.orElseThrow().keep(PackParts.journalOf(file.out()));
-    file.commit();
-    finished = true;
+    journaled.finishKeeping(PackParts.journalOf(file.out()));
   }
 
   /**
@@ -300,14 +241,10 @@ public final class PackWriter implements AutoCloseable {
     byte[] manifest =
         ManifestJson.write(PackManifest.of(layout, tensorSums, attachmentSums, provenance));
     long offsetBytes = layout.manifestOffsetBytes();
-    writeAt(offsetBytes, ByteBuffer.wrap(manifest));
-    writeAt(
+    file.writeAt(offsetBytes, ByteBuffer.wrap(manifest));
+    file.writeAt(
         offsetBytes + manifest.length, ByteBuffer.wrap(PackFormat.footer(offsetBytes, manifest)));
-    file.commit();
-    finished = true;
-    if (journal.isPresent()) {
-      journal.get().delete();
-    }
+    journaled.finish();
   }
 
   /**
@@ -315,25 +252,12 @@ public final class PackWriter implements AutoCloseable {
    * write meanwhile, as when the process is told to end; their bytes then go nowhere.
    */
   public void discard() throws IOException {
-    if (!finished && !resumable) {
-      // In this order: once the file is gone, another writer may begin both.
-      if (journal.isPresent()) {
-        journal.get().delete();
-      }
-      file.delete();
-    }
+    journaled.discard();
   }
 
   /** Discards what was not finished and lets other writers come. */
   @Override
   public void close() throws IOException {
-    try {
-      discard();
-      if (journal.isPresent()) {
-        journal.get().close();
-      }
-    } finally {
-      file.close();
-    }
+    journaled.close();
   }
 }
