@@ -1,6 +1,7 @@
 package bora.runtime;
 
 import bora.formats.model.ModelConfig;
+import bora.runtime.kernel.FloatArray;
 import bora.runtime.kernel.Kernels;
 import bora.runtime.kernel.WorkerPool;
 import java.util.Arrays;
@@ -40,8 +41,8 @@ final class Attention implements WorkerPool.RangeTask {
   private int firstPosition;
   private int tokens;
   private int tiles;
-  private float[] queries;
-  private float[] output;
+  private FloatArray queries;
+  private FloatArray output;
 
   Attention(Kernels kernels, WorkerPool pool, ModelConfig config, KvCache cache) {
     this.kernels = kernels;
@@ -63,7 +64,7 @@ final class Attention implements WorkerPool.RangeTask {
    * @param queries [tokens, headCount, headDim], rotated
    * @param output receives [tokens, headCount, headDim]
    */
-  void compute(int layer, int firstPosition, int tokens, float[] queries, float[] output) {
+  void compute(int layer, int firstPosition, int tokens, FloatArray queries, FloatArray output) {
     this.layer = layer;
     this.firstPosition = firstPosition;
     this.tokens = tokens;
@@ -101,10 +102,10 @@ final class Attention implements WorkerPool.RangeTask {
     private final int capacity = TOKENS_PER_TILE * headsPerKvHead;
 
     /** [row, headDim], scaled. */
-    private final float[] scaled = new float[capacity * headDim];
+    private final FloatArray scaled = FloatArray.ofLength(capacity * headDim);
 
     /** [row, position of the run]: scores, then their exponentials. */
-    private final float[] weights = new float[capacity * STRIDE];
+    private final FloatArray weights = FloatArray.ofLength(capacity * STRIDE);
 
     /** The largest score so far. */
     private final float[] largest = new float[capacity];
@@ -113,7 +114,7 @@ final class Attention implements WorkerPool.RangeTask {
     private final float[] totals = new float[capacity];
 
     /** [row, headDim]: the values so far, weighted by the exponentials. */
-    private final float[] sums = new float[capacity * headDim];
+    private final FloatArray sums = FloatArray.ofLength(capacity * headDim);
 
     private KeyValues head;
     private int firstRowPosition;
@@ -125,7 +126,7 @@ final class Attention implements WorkerPool.RangeTask {
       load(kvHead, firstToken, tokenCount);
       Arrays.fill(largest, 0, count, Float.NEGATIVE_INFINITY);
       Arrays.fill(totals, 0, count, 0);
-      Arrays.fill(sums, 0, count * headDim, 0);
+      Arrays.fill(sums.values(), 0, count * headDim, 0);
       int end = firstRowPosition + tokenCount;
       int first = firstVisible(firstRowPosition);
       for (int run = first - first % STRIDE; run < end; run += STRIDE) {
@@ -141,7 +142,7 @@ final class Attention implements WorkerPool.RangeTask {
       for (int token = 0; token < tokenCount; token++) {
         int from = (firstToken + token) * headCount * headDim + kvHead * width;
         for (int i = 0; i < width; i++) {
-          scaled[token * width + i] = scale * queries[from + i];
+          scaled.set(token * width + i, scale * queries.get(from + i));
         }
       }
     }
@@ -192,11 +193,11 @@ final class Attention implements WorkerPool.RangeTask {
       int begin = Math.max(from, firstVisible(position(row)));
       int end = Math.min(to, position(row) + 1);
       if (begin >= end) {
-        Arrays.fill(weights, offset + from, offset + to, 0);
+        Arrays.fill(weights.values(), offset + from, offset + to, 0);
         return;
       }
-      Arrays.fill(weights, offset + from, offset + begin, 0);
-      Arrays.fill(weights, offset + end, offset + to, 0);
+      Arrays.fill(weights.values(), offset + from, offset + begin, 0);
+      Arrays.fill(weights.values(), offset + end, offset + to, 0);
       float max = kernels.max(weights, offset + begin, end - begin);
       float total = totals[row];
       if (max > largest[row]) {
@@ -204,7 +205,7 @@ final class Attention implements WorkerPool.RangeTask {
         largest[row] = max;
         total *= factor;
         for (int i = row * headDim; i < (row + 1) * headDim; i++) {
-          sums[i] *= factor;
+          sums.set(i, sums.get(i) * factor);
         }
       }
       totals[row] =
@@ -216,7 +217,8 @@ final class Attention implements WorkerPool.RangeTask {
       for (int token = 0; token < tokenCount; token++) {
         int to = (firstToken + token) * headCount * headDim + kvHead * width;
         for (int i = 0; i < width; i++) {
-          output[to + i] = sums[token * width + i] / totals[token * headsPerKvHead + i / headDim];
+          float total = totals[token * headsPerKvHead + i / headDim];
+          output.set(to + i, sums.get(token * width + i) / total);
         }
       }
     }

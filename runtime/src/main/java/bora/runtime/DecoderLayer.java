@@ -3,6 +3,7 @@ package bora.runtime;
 import bora.formats.model.ModelConfig;
 import bora.formats.model.TensorKey;
 import bora.formats.model.TensorRole;
+import bora.runtime.kernel.FloatArray;
 import bora.runtime.kernel.Kernels;
 import bora.runtime.kernel.WorkerPool;
 import java.util.Arrays;
@@ -23,12 +24,12 @@ final class DecoderLayer implements AutoCloseable {
   private final FeedForward feedForward;
   private final NormRows normRows = new NormRows();
 
-  private final float[] residual;
-  private final float[] normalized;
-  private final float[] queries;
-  private final float[] keys;
-  private final float[] values;
-  private final float[] attended;
+  private final FloatArray residual;
+  private final FloatArray normalized;
+  private final FloatArray queries;
+  private final FloatArray keys;
+  private final FloatArray values;
+  private final FloatArray attended;
   private final float[] rowWeights;
 
   /**
@@ -51,12 +52,12 @@ final class DecoderLayer implements AutoCloseable {
     product = new MatrixProduct(kernels, pool);
     attention = new Attention(kernels, pool, config, cache);
     feedForward = new FeedForward(kernels, pool, config, product, maxTokens);
-    residual = new float[Math.multiplyExact(maxTokens, config.hiddenSize())];
-    normalized = new float[residual.length];
-    queries = new float[Math.multiplyExact(maxTokens, config.queryWidth())];
-    keys = new float[Math.multiplyExact(maxTokens, config.kvWidth())];
-    values = new float[keys.length];
-    attended = new float[queries.length];
+    residual = FloatArray.ofLength(Math.multiplyExact(maxTokens, config.hiddenSize()));
+    normalized = FloatArray.ofLength(residual.length());
+    queries = FloatArray.ofLength(Math.multiplyExact(maxTokens, config.queryWidth()));
+    keys = FloatArray.ofLength(Math.multiplyExact(maxTokens, config.kvWidth()));
+    values = FloatArray.ofLength(keys.length());
+    attended = FloatArray.ofLength(queries.length());
     rowWeights = new float[maxTokens];
   }
 
@@ -65,12 +66,12 @@ final class DecoderLayer implements AutoCloseable {
   }
 
   /** The residual stream, [tokens, hidden]. */
-  float[] residual() {
+  FloatArray residual() {
     return residual;
   }
 
   /** What the last norm left, [tokens, hidden]. */
-  float[] normalized() {
+  FloatArray normalized() {
     return normalized;
   }
 
@@ -96,7 +97,22 @@ final class DecoderLayer implements AutoCloseable {
       int count,
       ForwardObserver observer,
       LinearInputObserver inputs) {
-    attend(weights, layer, cacheLayer, firstPosition, count, inputs);
+    normalize(weights.attentionNorm(), count);
+    Arrays.fill(rowWeights, 0, count, 1);
+    if (firstPosition == 0) {
+      rowWeights[0] = inputs.firstTokenFactor();
+    }
+    inputs.inputs(
+        TensorKey.ofLayer(layer, TensorRole.QUERY), count, normalized.values(), 0, rowWeights, 0);
+    attend(weights, cacheLayer, firstPosition, count);
+    inputs.inputs(
+        TensorKey.ofLayer(layer, TensorRole.ATTENTION_OUTPUT),
+        count,
+        attended.values(),
+        0,
+        rowWeights,
+        0);
+    addAttended(weights, count);
     normalize(weights.feedForwardNorm(), count);
     feedForward.addBatch(
         weights, layer, firstPosition, count, normalized, residual, observer, inputs);
@@ -104,39 +120,30 @@ final class DecoderLayer implements AutoCloseable {
 
   /** Runs a layer over the residual stream of a single token. */
   void runToken(LayerWeights weights, int layer, int position, ForwardObserver observer) {
-    attend(weights, layer, layer, position, 1, LinearInputObserver.NONE);
+    normalize(weights.attentionNorm(), 1);
+    attend(weights, layer, position, 1);
+    addAttended(weights, 1);
     normalize(weights.feedForwardNorm(), 1);
     feedForward.addToken(weights, layer, position, normalized, residual, observer);
   }
 
-  private void attend(
-      LayerWeights weights,
-      int layer,
-      int cacheLayer,
-      int firstPosition,
-      int count,
-      LinearInputObserver inputs) {
-    normalize(weights.attentionNorm(), count);
-    Arrays.fill(rowWeights, 0, count, 1);
-    if (firstPosition == 0) {
-      rowWeights[0] = inputs.firstTokenFactor();
-    }
-    inputs.inputs(TensorKey.ofLayer(layer, TensorRole.QUERY), count, normalized, 0, rowWeights, 0);
+  private void attend(LayerWeights weights, int cacheLayer, int firstPosition, int count) {
     product.compute(weights.query(), normalized, 0, count, queries, 0);
     product.compute(weights.key(), normalized, 0, count, keys, 0);
     product.compute(weights.value(), normalized, 0, count, values, 0);
     rotary.rotate(queries, config.headCount(), count);
     rotary.rotate(keys, config.kvHeadCount(), count);
-    cache.put(cacheLayer, firstPosition, count, keys, values);
+    cache.put(cacheLayer, firstPosition, count, keys.values(), values.values());
     attention.compute(cacheLayer, firstPosition, count, queries, attended);
-    inputs.inputs(
-        TensorKey.ofLayer(layer, TensorRole.ATTENTION_OUTPUT), count, attended, 0, rowWeights, 0);
+  }
+
+  private void addAttended(LayerWeights weights, int count) {
     product.compute(weights.attentionOutput(), attended, 0, count, normalized, 0);
     kernels.addScaled(1, normalized, 0, residual, 0, count * config.hiddenSize());
   }
 
   /** Normalizes the residual stream into {@link #normalized}. */
-  void normalize(float[] weight, int count) {
+  void normalize(FloatArray weight, int count) {
     normRows.weight = weight;
     pool.forEachRange(count, normRows);
   }
@@ -153,7 +160,7 @@ final class DecoderLayer implements AutoCloseable {
   }
 
   private final class NormRows implements WorkerPool.RangeTask {
-    private float[] weight;
+    private FloatArray weight;
 
     @Override
     public void run(int start, int end) {

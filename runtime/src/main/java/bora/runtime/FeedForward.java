@@ -3,6 +3,7 @@ package bora.runtime;
 import bora.formats.model.ModelConfig;
 import bora.formats.model.TensorKey;
 import bora.formats.model.TensorRole;
+import bora.runtime.kernel.FloatArray;
 import bora.runtime.kernel.Kernels;
 import bora.runtime.kernel.WorkerPool;
 import java.util.Arrays;
@@ -25,7 +26,7 @@ final class FeedForward {
   private final GatedProduct gatedProduct;
   private RoutingSource routing = RoutingSource.ROUTER;
 
-  private final float[] routerLogits;
+  private final FloatArray routerLogits;
   private final int[] experts;
   private final float[] weights;
 
@@ -38,9 +39,9 @@ final class FeedForward {
   /** The routing weights of the sorted batch's rows. */
   private final float[] sortedWeights;
 
-  private final float[] sortedInput;
-  private final float[] sortedOutput;
-  private final float[] gated;
+  private final FloatArray sortedInput;
+  private final FloatArray sortedOutput;
+  private final FloatArray gated;
 
   /**
    * @param maxTokens the most tokens of one batch
@@ -55,15 +56,15 @@ final class FeedForward {
     this.product = product;
     gatedProduct = new GatedProduct(kernels, pool, config.intermediateSize(), maxTokens);
     int choices = Math.multiplyExact(maxTokens, expertsPerToken);
-    routerLogits = new float[Math.multiplyExact(maxTokens, expertCount)];
+    routerLogits = FloatArray.ofLength(Math.multiplyExact(maxTokens, expertCount));
     experts = new int[choices];
     weights = new float[choices];
     expertStart = new int[expertCount + 1];
     sortedRow = new int[choices];
     sortedWeights = new float[choices];
-    sortedInput = new float[Math.multiplyExact(choices, hiddenSize)];
-    sortedOutput = new float[sortedInput.length];
-    gated = new float[Math.multiplyExact(maxTokens, config.intermediateSize())];
+    sortedInput = FloatArray.ofLength(Math.multiplyExact(choices, hiddenSize));
+    sortedOutput = FloatArray.ofLength(sortedInput.length());
+    gated = FloatArray.ofLength(Math.multiplyExact(maxTokens, config.intermediateSize()));
   }
 
   void imposeRouting(RoutingSource source) {
@@ -82,8 +83,8 @@ final class FeedForward {
       int layer,
       int firstPosition,
       int tokens,
-      float[] x,
-      float[] residual,
+      FloatArray x,
+      FloatArray residual,
       ForwardObserver observer,
       LinearInputObserver inputs) {
     route(weights, layer, firstPosition, tokens, x, observer);
@@ -95,7 +96,7 @@ final class FeedForward {
         inputs.inputs(
             TensorKey.ofExpert(layer, expert, TensorRole.EXPERT_GATE),
             rows,
-            sortedInput,
+            sortedInput.values(),
             start * hiddenSize,
             sortedWeights,
             start);
@@ -103,7 +104,7 @@ final class FeedForward {
         inputs.inputs(
             TensorKey.ofExpert(layer, expert, TensorRole.EXPERT_DOWN),
             rows,
-            gated,
+            gated.values(),
             0,
             sortedWeights,
             start);
@@ -122,8 +123,8 @@ final class FeedForward {
       LayerWeights weights,
       int layer,
       int position,
-      float[] x,
-      float[] residual,
+      FloatArray x,
+      FloatArray residual,
       ForwardObserver observer) {
     route(weights, layer, position, 1, x, observer);
     for (int rank = 0; rank < expertsPerToken; rank++) {
@@ -137,7 +138,7 @@ final class FeedForward {
       int layer,
       int firstPosition,
       int tokens,
-      float[] x,
+      FloatArray x,
       ForwardObserver observer) {
     if (layerWeights.router().isEmpty()) {
       Arrays.fill(experts, 0, tokens, 0);
@@ -149,19 +150,19 @@ final class FeedForward {
       int position = firstPosition + token;
       int logitsOffset = token * expertCount;
       int offset = token * expertsPerToken;
-      observer.routerLogits(layer, position, routerLogits, logitsOffset);
+      observer.routerLogits(layer, position, routerLogits.values(), logitsOffset);
       int[] imposed = routing.expertsOf(layer, position);
       if (imposed.length == 0) {
-        router.choose(routerLogits, logitsOffset, experts, offset);
+        router.choose(routerLogits.values(), logitsOffset, experts, offset);
       } else {
         router.impose(imposed, experts, offset);
       }
-      router.weigh(routerLogits, logitsOffset, experts, weights, offset);
+      router.weigh(routerLogits.values(), logitsOffset, experts, weights, offset);
     }
   }
 
   /** A counting sort of the batch's rows, each as often as it has experts. */
-  private void sortByExpert(int tokens, float[] x, float firstFactor) {
+  private void sortByExpert(int tokens, FloatArray x, float firstFactor) {
     Arrays.fill(expertStart, 0);
     int choices = tokens * expertsPerToken;
     for (int choice = 0; choice < choices; choice++) {
@@ -176,20 +177,21 @@ final class FeedForward {
       sortedRow[choice] = row;
       int token = choice / expertsPerToken;
       sortedWeights[row] = token == 0 ? firstFactor * weights[choice] : weights[choice];
-      System.arraycopy(x, token * hiddenSize, sortedInput, row * hiddenSize, hiddenSize);
+      System.arraycopy(
+          x.values(), token * hiddenSize, sortedInput.values(), row * hiddenSize, hiddenSize);
     }
     System.arraycopy(expertStart, 0, expertStart, 1, expertCount);
     expertStart[0] = 0;
   }
 
   /** Leaves the expert's outputs in the same rows of {@code sortedOutput}. */
-  private void runExpert(ExpertWeights expert, float[] x, int firstRow, int rows) {
+  private void runExpert(ExpertWeights expert, FloatArray x, int firstRow, int rows) {
     int offset = firstRow * hiddenSize;
     gatedProduct.compute(expert.gate(), expert.up(), x, offset, rows, gated);
     product.compute(expert.down(), gated, 0, rows, sortedOutput, offset);
   }
 
-  private void addExpert(int choice, int row, float[] residual, int offset) {
+  private void addExpert(int choice, int row, FloatArray residual, int offset) {
     kernels.addScaled(
         weights[choice], sortedOutput, row * hiddenSize, residual, offset, hiddenSize);
   }

@@ -1,9 +1,9 @@
 package bora.runtime;
 
 import bora.formats.model.ModelConfig;
+import bora.runtime.kernel.FloatArray;
 import bora.runtime.kernel.Kernels;
 import bora.runtime.kernel.WorkerPool;
-import java.util.Arrays;
 
 /**
  * The layers of a model over a batch of tokens or a single one, with all the memory that takes. The
@@ -17,7 +17,8 @@ final class ForwardPass implements AutoCloseable {
   private final ModelWeights weights;
   private final int maxTokens;
   private final DecoderLayer layers;
-  private float[] logitsRows = new float[0];
+  private final FloatArray logits;
+  private FloatArray logitsRows = FloatArray.ofLength(0);
 
   /**
    * @param maxTokens the most tokens of one batch
@@ -36,6 +37,7 @@ final class ForwardPass implements AutoCloseable {
     layers =
         new DecoderLayer(
             kernels, pool, config, cacheType, config.layerCount(), contextTokens, maxTokens);
+    logits = FloatArray.ofLength(config.vocabSize());
   }
 
   void imposeRouting(RoutingSource source) {
@@ -50,7 +52,7 @@ final class ForwardPass implements AutoCloseable {
     for (int i = 0; i < count; i++) {
       embed(tokens[start + i], i);
     }
-    tellHidden(0, firstPosition, count, layers.residual(), observer);
+    tellHidden(0, firstPosition, count, layers.residual().values(), observer);
     layers.setPositions(firstPosition, count);
     for (int layer = 0; layer < config.layerCount(); layer++) {
       layers.runBatch(
@@ -69,7 +71,7 @@ final class ForwardPass implements AutoCloseable {
   /** Runs a single token. */
   void runToken(int token, int position, ForwardObserver observer) {
     embed(token, 0);
-    tellHidden(0, position, 1, layers.residual(), observer);
+    tellHidden(0, position, 1, layers.residual().values(), observer);
     layers.setPositions(position, 1);
     for (int layer = 0; layer < config.layerCount(); layer++) {
       layers.runToken(weights.layers().get(layer), layer, position, observer);
@@ -79,19 +81,19 @@ final class ForwardPass implements AutoCloseable {
   }
 
   private void embed(int token, int row) {
-    weights.embedding().decodeRow(token, layers.residual(), row * config.hiddenSize());
+    weights.embedding().decodeRow(token, layers.residual().values(), row * config.hiddenSize());
   }
 
   /** The output of the last layer is heard after the output norm, in {@link #finish}. */
   private void tellOutput(int layer, int firstPosition, int count, ForwardObserver observer) {
     if (layer + 1 < config.layerCount()) {
-      tellHidden(layer + 1, firstPosition, count, layers.residual(), observer);
+      tellHidden(layer + 1, firstPosition, count, layers.residual().values(), observer);
     }
   }
 
   private void finish(int firstPosition, int count, ForwardObserver observer) {
     layers.normalize(weights.outputNorm(), count);
-    tellHidden(config.layerCount(), firstPosition, count, layers.normalized(), observer);
+    tellHidden(config.layerCount(), firstPosition, count, layers.normalized().values(), observer);
   }
 
   private void tellHidden(
@@ -101,20 +103,22 @@ final class ForwardPass implements AutoCloseable {
     }
   }
 
-  /** The logits after a row of the last batch, a new array. */
+  /** The logits after a row of the last batch, in an array that the next call overwrites. */
   float[] logits(int row) {
-    float[] logits = new float[config.vocabSize()];
     layers
         .product()
         .compute(weights.lmHead(), layers.normalized(), row * config.hiddenSize(), 1, logits, 0);
-    return logits;
+    return logits.values();
   }
 
-  /** Tells the logits of all rows of the last batch, and returns a copy of the last row's. */
+  /**
+   * Tells the logits of all rows of the last batch, and returns the last row's: {@link #logits}.
+   */
   float[] tellLogits(int firstPosition, int count, ForwardObserver observer) {
     int vocabSize = config.vocabSize();
-    if (logitsRows.length == 0) {
-      logitsRows = new float[Math.multiplyExact(Math.min(maxTokens, LOGITS_ROWS), vocabSize)];
+    if (logitsRows.length() == 0) {
+      int rows = Math.min(maxTokens, LOGITS_ROWS);
+      logitsRows = FloatArray.ofLength(Math.multiplyExact(rows, vocabSize));
     }
     int rows = 0;
     for (int start = 0; start < count; start += rows) {
@@ -129,10 +133,11 @@ final class ForwardPass implements AutoCloseable {
               logitsRows,
               0);
       for (int row = 0; row < rows; row++) {
-        observer.logits(firstPosition + start + row, logitsRows, row * vocabSize);
+        observer.logits(firstPosition + start + row, logitsRows.values(), row * vocabSize);
       }
     }
-    return Arrays.copyOfRange(logitsRows, (rows - 1) * vocabSize, rows * vocabSize);
+    System.arraycopy(logitsRows.values(), (rows - 1) * vocabSize, logits.values(), 0, vocabSize);
+    return logits.values();
   }
 
   /** See {@link KvCache#fill}. */

@@ -1,6 +1,7 @@
 package bora.runtime;
 
 import bora.formats.encoding.EncodedTensor;
+import bora.runtime.kernel.FloatArray;
 import bora.runtime.kernel.Kernels;
 import bora.runtime.kernel.WorkerPool;
 
@@ -11,14 +12,14 @@ import bora.runtime.kernel.WorkerPool;
 final class GatedProduct implements WorkerPool.RangeTask {
   private final Kernels kernels;
   private final WorkerPool pool;
-  private final float[] up;
+  private final FloatArray up;
 
   private EncodedTensor gate;
   private EncodedTensor upMatrix;
-  private float[] x;
+  private FloatArray x;
   private int xOffset;
   private int tokens;
-  private float[] gated;
+  private FloatArray gated;
 
   /**
    * @param maxTokens the most tokens of one call
@@ -26,7 +27,7 @@ final class GatedProduct implements WorkerPool.RangeTask {
   GatedProduct(Kernels kernels, WorkerPool pool, int intermediateSize, int maxTokens) {
     this.kernels = kernels;
     this.pool = pool;
-    this.up = new float[Math.multiplyExact(intermediateSize, maxTokens)];
+    this.up = FloatArray.ofLength(Math.multiplyExact(intermediateSize, maxTokens));
   }
 
   /**
@@ -40,10 +41,10 @@ final class GatedProduct implements WorkerPool.RangeTask {
   void compute(
       EncodedTensor gate,
       EncodedTensor upMatrix,
-      float[] x,
+      FloatArray x,
       int xOffset,
       int tokens,
-      float[] gated) {
+      FloatArray gated) {
     this.gate = gate;
     this.upMatrix = upMatrix;
     this.x = x;
@@ -66,7 +67,7 @@ final class GatedProduct implements WorkerPool.RangeTask {
     }
   }
 
-  private void multiply(EncodedTensor matrix, int blockStart, int blockEnd, float[] y) {
+  private void multiply(EncodedTensor matrix, int blockStart, int blockEnd, FloatArray y) {
     MatrixProduct.multiplyBlocks(kernels, matrix, blockStart, blockEnd, x, xOffset, tokens, y, 0);
   }
 }

@@ -4,6 +4,7 @@ import bora.formats.encoding.EncodedTensor;
 import bora.formats.encoding.Encoding;
 import bora.formats.encoding.LittleEndian;
 import bora.formats.model.TensorShape;
+import bora.runtime.kernel.FloatArray;
 import bora.runtime.kernel.Kernels;
 import bora.runtime.kernel.WorkerPool;
 import java.lang.foreign.Arena;
@@ -88,11 +89,11 @@ public final class GramProduct {
       int weightsOffset,
       double[][] sums) {
     int columns = sums[0].length;
-    float[] transposedLeft = new float[Math.multiplyExact(sums.length, rows)];
+    FloatArray transposedLeft = FloatArray.ofLength(Math.multiplyExact(sums.length, rows));
     for (int row = 0; row < rows; row++) {
       float weight = weights[weightsOffset + row];
       for (int i = 0; i < sums.length; i++) {
-        transposedLeft[i * rows + row] = weight * left[leftOffset + row * leftStride + i];
+        transposedLeft.set(i * rows + row, weight * left[leftOffset + row * leftStride + i]);
       }
     }
     TensorShape shape = TensorShape.matrix(columns, rows);
@@ -116,7 +117,7 @@ public final class GramProduct {
       pool.forEachRange(
           Math.ceilDiv(sums.length, BLOCK_COLUMNS),
           (first, end) -> {
-            float[] products = new float[Math.multiplyExact(BLOCK_COLUMNS, columns)];
+            FloatArray products = FloatArray.ofLength(Math.multiplyExact(BLOCK_COLUMNS, columns));
             for (int block = first; block < end; block++) {
               int start = block * BLOCK_COLUMNS;
               int count = Math.min(BLOCK_COLUMNS, sums.length - start);
@@ -134,7 +135,7 @@ public final class GramProduct {
               for (int i = 0; i < count; i++) {
                 double[] sum = sums[start + i];
                 for (int j = 0; j < columns; j++) {
-                  sum[j] += products[i * columns + j];
+                  sum[j] += products.get(i * columns + j);
                 }
               }
             }
@@ -155,7 +156,7 @@ public final class GramProduct {
     try (Arena arena = Arena.ofShared()) {
       MemorySegment bytes =
           arena.allocate(Encoding.F32.encodedBytes(shape), Encoding.ALIGNMENT_BYTES);
-      float[] transposed = new float[Math.multiplyExact(columns, rows)];
+      FloatArray transposed = FloatArray.ofLength(Math.multiplyExact(columns, rows));
       pool.forEachRange(
           Math.ceilDiv(columns, BLOCK_COLUMNS),
           (first, end) ->
@@ -168,7 +169,7 @@ public final class GramProduct {
                   weightsOffset,
                   first * BLOCK_COLUMNS,
                   Math.min(columns, end * BLOCK_COLUMNS),
-                  transposed,
+                  transposed.values(),
                   bytes));
       EncodedTensor matrix = new EncodedTensor(Encoding.F32, shape, bytes);
       // Block b of a triangle has work b: pairs of a short and a long one split evenly.
@@ -176,7 +177,7 @@ public final class GramProduct {
       pool.forEachRange(
           Math.ceilDiv(blocks, 2),
           (first, end) -> {
-            float[] products = new float[Math.multiplyExact(BLOCK_COLUMNS, columns)];
+            FloatArray products = FloatArray.ofLength(Math.multiplyExact(BLOCK_COLUMNS, columns));
             for (int block = first; block < end; block++) {
               addBlock(matrix, transposed, block, products, sums);
               if (blocks - 1 - block != block) {
@@ -212,7 +213,11 @@ public final class GramProduct {
   }
 
   private void addBlock(
-      EncodedTensor matrix, float[] transposed, int block, float[] products, double[][] sums) {
+      EncodedTensor matrix,
+      FloatArray transposed,
+      int block,
+      FloatArray products,
+      double[][] sums) {
     int rows = matrix.shape().columns();
     int columns = sums.length;
     int start = block * BLOCK_COLUMNS;
@@ -223,7 +228,7 @@ public final class GramProduct {
     for (int i = 0; i < count; i++) {
       double[] sum = sums[start + i];
       for (int j = 0; j <= start + i; j++) {
-        sum[j] += products[i * columns + j];
+        sum[j] += products.get(i * columns + j);
       }
     }
   }

@@ -1,6 +1,7 @@
 package bora.runtime;
 
 import bora.runtime.kernel.CachedFloats;
+import bora.runtime.kernel.FloatArray;
 import bora.runtime.kernel.Kernels;
 import java.lang.foreign.SegmentAllocator;
 
@@ -74,12 +75,12 @@ final class KeyValues {
    */
   void scores(
       Kernels kernels,
-      float[] queries,
+      FloatArray queries,
       int queriesOffset,
       int rows,
       int firstSlot,
       int blocks,
-      float[] scores,
+      FloatArray scores,
       int scoresOffset,
       int scoresStride) {
     kernels.scores(
@@ -98,13 +99,13 @@ final class KeyValues {
   /** Adds weighted values to sums; see {@link Kernels#addWeighted}. */
   void addWeighted(
       Kernels kernels,
-      float[] weights,
+      FloatArray weights,
       int weightsOffset,
       int weightsStride,
       int rows,
       int firstSlot,
       int count,
-      float[] sums,
+      FloatArray sums,
       int sumsOffset) {
     kernels.addWeighted(
         weights,

@@ -4,6 +4,7 @@ import bora.formats.encoding.EncodedTensor;
 import bora.formats.model.ModelConfig;
 import bora.formats.model.TensorKey;
 import bora.formats.model.TensorRole;
+import bora.runtime.kernel.FloatArray;
 import bora.runtime.kernel.Kernels;
 import bora.runtime.kernel.WorkerPool;
 import java.util.Arrays;
@@ -57,11 +58,11 @@ public final class LayerPass implements AutoCloseable {
       LinearInputObserver inputs) {
     checkTokens(tokens);
     int length = tokens * config.hiddenSize();
-    System.arraycopy(hidden, offset, layers.residual(), 0, length);
+    System.arraycopy(hidden, offset, layers.residual().values(), 0, length);
     layers.setPositions(0, tokens);
     LayerWeights weights = ModelWeights.layer(config, layer, tensors);
     layers.runBatch(weights, layer, 0, 0, tokens, observer, inputs);
-    System.arraycopy(layers.residual(), 0, hidden, offset, length);
+    System.arraycopy(layers.residual().values(), 0, hidden, offset, length);
   }
 
   /**
@@ -80,13 +81,14 @@ public final class LayerPass implements AutoCloseable {
       LinearInputObserver inputs) {
     checkTokens(rows);
     int width = config.hiddenSize();
-    System.arraycopy(hidden, offset + firstRow * width, layers.residual(), 0, rows * width);
-    float[] norm = new float[width];
-    tensors.apply(TensorKey.ofModel(TensorRole.OUTPUT_NORM)).decodeRow(0, norm, 0);
+    System.arraycopy(
+        hidden, offset + firstRow * width, layers.residual().values(), 0, rows * width);
+    FloatArray norm = FloatArray.ofLength(width);
+    tensors.apply(TensorKey.ofModel(TensorRole.OUTPUT_NORM)).decodeRow(0, norm.values(), 0);
     layers.normalize(norm, rows);
     float[] rowWeights = new float[rows];
     Arrays.fill(rowWeights, 1);
-    inputs.inputs(headKey(config), rows, layers.normalized(), 0, rowWeights, 0);
+    inputs.inputs(headKey(config), rows, layers.normalized().values(), 0, rowWeights, 0);
   }
 
   /**
@@ -104,7 +106,7 @@ public final class LayerPass implements AutoCloseable {
       float[] logits) {
     finish(tensors, firstRow, rows, hidden, offset, LinearInputObserver.NONE);
     EncodedTensor head = tensors.apply(headKey(config));
-    layers.product().compute(head, layers.normalized(), 0, rows, logits, 0);
+    layers.product().compute(head, layers.normalized(), 0, rows, FloatArray.wrap(logits), 0);
   }
 
   /** The matrix that makes the logits: the embedding where the two are tied. */

@@ -2,6 +2,7 @@ package bora.runtime;
 
 import bora.formats.encoding.EncodedTensor;
 import bora.formats.model.ModelConfig;
+import bora.runtime.kernel.FloatArray;
 import bora.runtime.kernel.Kernels;
 import bora.runtime.kernel.WorkerPool;
 
@@ -21,10 +22,10 @@ public final class LayerSteps implements AutoCloseable {
   private final MatrixProduct product;
   private final GatedProduct gatedProduct;
   private final ExpertRouter router;
-  private final float[] queries;
-  private final float[] keys;
-  private final float[] values;
-  private final float[] routerLogits;
+  private final FloatArray queries;
+  private final FloatArray keys;
+  private final FloatArray values;
+  private final FloatArray routerLogits;
 
   /**
    * @param maxTokens the most tokens of a sequence
@@ -40,10 +41,10 @@ public final class LayerSteps implements AutoCloseable {
     product = new MatrixProduct(kernels, pool);
     gatedProduct = new GatedProduct(kernels, pool, config.intermediateSize(), maxTokens);
     router = new ExpertRouter(config.expertCount(), config.expertsPerToken());
-    queries = new float[Math.multiplyExact(maxTokens, config.queryWidth())];
-    keys = new float[Math.multiplyExact(maxTokens, config.kvWidth())];
-    values = new float[keys.length];
-    routerLogits = new float[Math.multiplyExact(maxTokens, config.expertCount())];
+    queries = FloatArray.ofLength(Math.multiplyExact(maxTokens, config.queryWidth()));
+    keys = FloatArray.ofLength(Math.multiplyExact(maxTokens, config.kvWidth()));
+    values = FloatArray.ofLength(keys.length());
+    routerLogits = FloatArray.ofLength(Math.multiplyExact(maxTokens, config.expertCount()));
   }
 
   /** Adds second moments on the threads of these steps. */
@@ -54,15 +55,17 @@ public final class LayerSteps implements AutoCloseable {
   /** The RMS norm of each row. */
   public void normalize(EncodedTensor norm, float[] x, int rows, float[] normalized) {
     int width = config.hiddenSize();
-    float[] weight = new float[width];
-    norm.decodeRow(0, weight, 0);
+    FloatArray weight = FloatArray.ofLength(width);
+    norm.decodeRow(0, weight.values(), 0);
+    FloatArray from = FloatArray.wrap(x);
+    FloatArray to = FloatArray.wrap(normalized);
     pool.forEachRange(
         rows,
         (start, end) -> {
           for (int row = start; row < end; row++) {
             int offset = row * width;
             float epsilon = (float) config.rmsNormEps();
-            kernels.rmsNorm(x, offset, weight, epsilon, normalized, offset, width);
+            kernels.rmsNorm(from, offset, weight, epsilon, to, offset, width);
           }
         });
   }
@@ -76,23 +79,24 @@ public final class LayerSteps implements AutoCloseable {
       int tokens,
       float[] attended) {
     rotary.setPositions(0, tokens);
-    product.compute(query, normalized, 0, tokens, queries, 0);
-    product.compute(key, normalized, 0, tokens, keys, 0);
-    product.compute(value, normalized, 0, tokens, values, 0);
+    FloatArray x = FloatArray.wrap(normalized);
+    product.compute(query, x, 0, tokens, queries, 0);
+    product.compute(key, x, 0, tokens, keys, 0);
+    product.compute(value, x, 0, tokens, values, 0);
     rotary.rotate(queries, config.headCount(), tokens);
     rotary.rotate(keys, config.kvHeadCount(), tokens);
-    cache.put(0, 0, tokens, keys, values);
-    attention.compute(0, 0, tokens, queries, attended);
+    cache.put(0, 0, tokens, keys.values(), values.values());
+    attention.compute(0, 0, tokens, queries, FloatArray.wrap(attended));
   }
 
   /** The product of a matrix and each row. */
   public void multiply(EncodedTensor matrix, float[] x, int rows, float[] y) {
-    product.compute(matrix, x, 0, rows, y, 0);
+    product.compute(matrix, FloatArray.wrap(x), 0, rows, FloatArray.wrap(y), 0);
   }
 
   /** What w2 reads: the gated activations of some rows. */
   public void gate(EncodedTensor w1, EncodedTensor w3, float[] x, int rows, float[] gated) {
-    gatedProduct.compute(w1, w3, x, 0, rows, gated);
+    gatedProduct.compute(w1, w3, FloatArray.wrap(x), 0, rows, FloatArray.wrap(gated));
   }
 
   /**
@@ -103,18 +107,18 @@ public final class LayerSteps implements AutoCloseable {
    */
   public void route(
       EncodedTensor routerMatrix, float[] normalized, int tokens, int[] experts, float[] weights) {
-    product.compute(routerMatrix, normalized, 0, tokens, routerLogits, 0);
+    product.compute(routerMatrix, FloatArray.wrap(normalized), 0, tokens, routerLogits, 0);
     for (int token = 0; token < tokens; token++) {
       int logits = token * config.expertCount();
       int offset = token * config.expertsPerToken();
-      router.choose(routerLogits, logits, experts, offset);
-      router.weigh(routerLogits, logits, experts, weights, offset);
+      router.choose(routerLogits.values(), logits, experts, offset);
+      router.weigh(routerLogits.values(), logits, experts, weights, offset);
     }
   }
 
   /** Adds {@code scale * x} to y. */
   public void addScaled(float scale, float[] x, int xOffset, float[] y, int yOffset, int length) {
-    kernels.addScaled(scale, x, xOffset, y, yOffset, length);
+    kernels.addScaled(scale, FloatArray.wrap(x), xOffset, FloatArray.wrap(y), yOffset, length);
   }
 
   /** Ends the threads and gives the memory back. */

@@ -1,6 +1,7 @@
 package bora.runtime;
 
 import bora.formats.encoding.EncodedTensor;
+import bora.runtime.kernel.FloatArray;
 import java.util.List;
 import java.util.Optional;
 
@@ -12,11 +13,11 @@ import java.util.Optional;
  * @param router absent for a dense feed-forward, which is the one expert
  */
 record LayerWeights(
-    float[] attentionNorm,
+    FloatArray attentionNorm,
     EncodedTensor query,
     EncodedTensor key,
     EncodedTensor value,
     EncodedTensor attentionOutput,
-    float[] feedForwardNorm,
+    FloatArray feedForwardNorm,
     Optional<EncodedTensor> router,
     List<ExpertWeights> experts) {}

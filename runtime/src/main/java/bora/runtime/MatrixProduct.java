@@ -1,6 +1,7 @@
 package bora.runtime;
 
 import bora.formats.encoding.EncodedTensor;
+import bora.runtime.kernel.FloatArray;
 import bora.runtime.kernel.Kernels;
 import bora.runtime.kernel.WorkerPool;
 
@@ -16,10 +17,10 @@ final class MatrixProduct implements WorkerPool.RangeTask {
   private final WorkerPool pool;
 
   private EncodedTensor matrix;
-  private float[] x;
+  private FloatArray x;
   private int xOffset;
   private int tokens;
-  private float[] y;
+  private FloatArray y;
   private int yOffset;
 
   MatrixProduct(Kernels kernels, WorkerPool pool) {
@@ -33,7 +34,8 @@ final class MatrixProduct implements WorkerPool.RangeTask {
    * @param x [tokens, columns] from {@code xOffset}
    * @param y receives [tokens, rows] from {@code yOffset}
    */
-  void compute(EncodedTensor matrix, float[] x, int xOffset, int tokens, float[] y, int yOffset) {
+  void compute(
+      EncodedTensor matrix, FloatArray x, int xOffset, int tokens, FloatArray y, int yOffset) {
     this.matrix = matrix;
     this.x = x;
     this.xOffset = xOffset;
@@ -59,10 +61,10 @@ final class MatrixProduct implements WorkerPool.RangeTask {
       EncodedTensor matrix,
       int blockStart,
       int blockEnd,
-      float[] x,
+      FloatArray x,
       int xOffset,
       int tokens,
-      float[] y,
+      FloatArray y,
       int yOffset) {
     int rows = matrix.shape().rows();
     int columns = matrix.shape().columns();

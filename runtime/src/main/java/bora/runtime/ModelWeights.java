@@ -5,6 +5,7 @@ import bora.formats.model.ModelConfig;
 import bora.formats.model.TensorKey;
 import bora.formats.model.TensorRole;
 import bora.formats.model.TensorShape;
+import bora.runtime.kernel.FloatArray;
 import java.util.List;
 import java.util.Optional;
 import java.util.SequencedMap;
@@ -18,7 +19,10 @@ import java.util.stream.IntStream;
  * @param lmHead the embedding itself where the two are tied
  */
 record ModelWeights(
-    EncodedTensor embedding, List<LayerWeights> layers, float[] outputNorm, EncodedTensor lmHead) {
+    EncodedTensor embedding,
+    List<LayerWeights> layers,
+    FloatArray outputNorm,
+    EncodedTensor lmHead) {
 
   /**
    * Collects the tensors that a configuration asks for.
@@ -83,10 +87,10 @@ record ModelWeights(
       return tensor;
     }
 
-    private float[] norm(TensorKey key) {
+    private FloatArray norm(TensorKey key) {
       EncodedTensor tensor = tensor(key);
-      float[] weight = new float[tensor.shape().columns()];
-      tensor.decodeRow(0, weight, 0);
+      FloatArray weight = FloatArray.ofLength(tensor.shape().columns());
+      tensor.decodeRow(0, weight.values(), 0);
       return weight;
     }
   }

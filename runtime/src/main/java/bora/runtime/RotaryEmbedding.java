@@ -1,5 +1,6 @@
 package bora.runtime;
 
+import bora.runtime.kernel.FloatArray;
 import bora.runtime.kernel.Kernels;
 
 /**
@@ -15,8 +16,8 @@ final class RotaryEmbedding {
   private final int headDim;
   private final int half;
   private final double[] frequencies;
-  private final float[] cosines;
-  private final float[] sines;
+  private final FloatArray cosines;
+  private final FloatArray sines;
 
   /**
    * @param maxTokens the most tokens of one batch
@@ -29,8 +30,8 @@ final class RotaryEmbedding {
     for (int i = 0; i < half; i++) {
       frequencies[i] = StrictMath.pow(theta, -2.0 * i / headDim);
     }
-    this.cosines = new float[Math.multiplyExact(maxTokens, half)];
-    this.sines = new float[cosines.length];
+    this.cosines = FloatArray.ofLength(Math.multiplyExact(maxTokens, half));
+    this.sines = FloatArray.ofLength(cosines.length());
   }
 
   /** Sets the positions of the batch: {@code firstPosition} and those that follow it. */
@@ -38,8 +39,8 @@ final class RotaryEmbedding {
     for (int token = 0; token < tokens; token++) {
       for (int i = 0; i < half; i++) {
         double angle = (firstPosition + token) * frequencies[i];
-        cosines[token * half + i] = (float) StrictMath.cos(angle);
-        sines[token * half + i] = (float) StrictMath.sin(angle);
+        cosines.set(token * half + i, (float) StrictMath.cos(angle));
+        sines.set(token * half + i, (float) StrictMath.sin(angle));
       }
     }
   }
@@ -49,7 +50,7 @@ final class RotaryEmbedding {
    *
    * @param heads [tokens, headCount, headDim]
    */
-  void rotate(float[] heads, int headCount, int tokens) {
+  void rotate(FloatArray heads, int headCount, int tokens) {
     for (int token = 0; token < tokens; token++) {
       int offset = token * headCount * headDim;
       kernels.rotate(heads, offset, headCount, cosines, sines, token * half, half);

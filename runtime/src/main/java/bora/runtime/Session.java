@@ -77,7 +77,8 @@ public final class Session implements AutoCloseable {
    *
    * @param tokens at least one
    * @param observer hears every position
-   * @return the logits after the last token, {@code vocabSize} values, the caller's to keep
+   * @return the logits after the last token, {@code vocabSize} values; the array is the session's,
+   *     and its next step overwrites it
    * @throws IllegalArgumentException when there is no token, or one outside the vocabulary
    * @throws IllegalStateException when they exceed the session's context, or it is closed; nothing
    *     has been run
@@ -112,8 +113,7 @@ public final class Session implements AutoCloseable {
    * Runs one token, by kernels and a feed-forward of its own: what generation does after the
    * prompt.
    *
-   * @return the logits after it, {@code vocabSize} values, the caller's to keep; but for some dozen
-   *     bytes a kernel the only memory that this takes
+   * @return the logits after it, {@code vocabSize} values, as of {@link #prefill}
    * @throws IllegalArgumentException when the token is outside the vocabulary
    * @throws IllegalStateException when it exceeds the session's context, or the session is closed
    */

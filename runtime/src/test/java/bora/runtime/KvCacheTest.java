@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import bora.formats.model.KnownModel;
 import bora.formats.model.ModelConfig;
+import bora.runtime.kernel.FloatArray;
 import bora.runtime.kernel.Kernels;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -54,25 +55,25 @@ final class KvCacheTest {
   /** Told by the query that is 1 at a component and 0 elsewhere. */
   private static float storedKey(KvCache cache, int position, int c) {
     int headDim = WINDOW_OF_5.headDim();
-    float[] query = new float[headDim];
-    query[c % headDim] = 1;
-    float[] scores = new float[Kernels.KEYS_PER_BLOCK];
+    FloatArray query = FloatArray.ofLength(headDim);
+    query.set(c % headDim, 1);
+    FloatArray scores = FloatArray.ofLength(Kernels.KEYS_PER_BLOCK);
     int slot = cache.slotOf(position);
     int lane = slot % Kernels.KEYS_PER_BLOCK;
     cache
         .head(1, c / headDim)
-        .scores(Kernels.scalar(), query, 0, 1, slot - lane, 1, scores, 0, scores.length);
-    return scores[lane];
+        .scores(Kernels.scalar(), query, 0, 1, slot - lane, 1, scores, 0, scores.length());
+    return scores.get(lane);
   }
 
   private static float storedValue(KvCache cache, int position, int c) {
     int headDim = WINDOW_OF_5.headDim();
-    float[] sums = new float[headDim];
+    FloatArray weight = FloatArray.wrap(new float[] {1});
+    FloatArray sums = FloatArray.ofLength(headDim);
     cache
         .head(1, c / headDim)
-        .addWeighted(
-            Kernels.scalar(), new float[] {1}, 0, 1, 1, cache.slotOf(position), 1, sums, 0);
-    return sums[c % headDim];
+        .addWeighted(Kernels.scalar(), weight, 0, 1, 1, cache.slotOf(position), 1, sums, 0);
+    return sums.get(c % headDim);
   }
 
   private static KvCache cache(

@@ -2,6 +2,7 @@ package bora.runtime;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
+import bora.runtime.kernel.FloatArray;
 import bora.runtime.kernel.Kernels;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -19,7 +20,7 @@ final class RotaryEmbeddingTest {
     RotaryEmbedding rotary = new RotaryEmbedding(Kernels.scalar(), headDim, 1e6, 2);
 
     rotary.setPositions(position - 1, 2);
-    rotary.rotate(heads, 1, 2);
+    rotary.rotate(FloatArray.wrap(heads), 1, 2);
 
     float[] x = {1, 0, 0.5f, 0, 1, -0.25f};
     for (int i = 0; i < 3; i++) {
@@ -43,9 +44,9 @@ final class RotaryEmbeddingTest {
     float[] key = {0.5f, -0.1f, 0.2f, 0.3f, 0.8f, -0.6f, 0.1f, 0.7f};
     RotaryEmbedding rotary = new RotaryEmbedding(Kernels.scalar(), headDim, 10_000, 1);
     rotary.setPositions(queryPosition, 1);
-    rotary.rotate(query, 1, 1);
+    rotary.rotate(FloatArray.wrap(query), 1, 1);
     rotary.setPositions(keyPosition, 1);
-    rotary.rotate(key, 1, 1);
+    rotary.rotate(FloatArray.wrap(key), 1, 1);
     double score = 0;
     for (int i = 0; i < headDim; i++) {
       score += (double) query[i] * key[i];

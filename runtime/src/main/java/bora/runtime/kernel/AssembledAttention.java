@@ -2,7 +2,6 @@ package bora.runtime.kernel;
 
 import bora.runtime.machine.MachineCode;
 import java.lang.foreign.Arena;
-import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 import java.util.SplittableRandom;
 
@@ -52,14 +51,14 @@ final class AssembledAttention {
 
   /** {@link Kernels#scores}. */
   void scores(
-      float[] queries,
+      FloatArray queries,
       int queriesOffset,
       int rows,
       int headDim,
       CachedFloats keys,
       int keysOffset,
       int blocks,
-      float[] scores,
+      FloatArray scores,
       int scoresOffset,
       int scoresStride) {
     if (blocks == 0) {
@@ -75,16 +74,13 @@ final class AssembledAttention {
       scratch.setParameter(AttentionCode.ROWS_OFFSET, bytes(queriesOffset + row * headDim));
       scratch.setParameter(AttentionCode.RESULTS_OFFSET, bytes(scoresOffset + row * scoresStride));
       this.scores[Math.min(MAX_ROWS, rows - row) - 1].run(
-          scratch.parameters,
-          MemorySegment.ofArray(queries),
-          keys.segment(),
-          MemorySegment.ofArray(scores));
+          scratch.parameters, queries.segment(), keys.segment(), scores.segment());
     }
   }
 
   /** {@link Kernels#addWeighted}. */
   void addWeighted(
-      float[] weights,
+      FloatArray weights,
       int weightsOffset,
       int weightsStride,
       int rows,
@@ -92,7 +88,7 @@ final class AssembledAttention {
       int valuesOffset,
       int count,
       int headDim,
-      float[] sums,
+      FloatArray sums,
       int sumsOffset) {
     if (count == 0) {
       return;
@@ -116,10 +112,7 @@ final class AssembledAttention {
       // The code counts them down.
       scratch.setParameter(AttentionCode.CHUNKS, words / chunkWords);
       addWeighted[Math.min(MAX_ROWS, rows - row) - 1].run(
-          scratch.parameters,
-          MemorySegment.ofArray(weights),
-          values.segment(),
-          MemorySegment.ofArray(sums));
+          scratch.parameters, weights.segment(), values.segment(), sums.segment());
     }
   }
 
@@ -138,41 +131,41 @@ final class AssembledAttention {
         ofBFloat16
             ? CachedFloats.bfloat16(memory, keys * words)
             : CachedFloats.float32(memory, keys * words);
-    cached.put(0, 1, random(random, keys * headDim), 0, keys * headDim);
+    cached.put(0, 1, random(random, keys * headDim).values(), 0, keys * headDim);
     for (int rows = 1; rows <= MAX_ROWS; rows++) {
-      float[] x = random(random, rows * Math.max(keys, headDim));
-      float[] found = new float[rows * keys];
+      FloatArray x = random(random, rows * Math.max(keys, headDim));
+      FloatArray found = FloatArray.ofLength(rows * keys);
       scores(x, 0, rows, headDim, cached, 0, 1, found, 0, keys);
       int row = rows - 1;
       for (int key = 0; key < keys; key += 7) {
         float sum = 0;
         for (int word = 0; word < words; word++) {
           int at = word * keys + key;
-          float first = x[row * headDim + word];
+          float first = x.get(row * headDim + word);
           sum = Math.fma(cached.get(at, false), first, sum);
           if (ofBFloat16) {
-            sum = Math.fma(cached.get(at, true), x[row * headDim + words + word], sum);
+            sum = Math.fma(cached.get(at, true), x.get(row * headDim + words + word), sum);
           }
         }
-        AssembledSelfTest.check("attention", sum, found[row * keys + key]);
+        AssembledSelfTest.check("attention", sum, found.get(row * keys + key));
       }
-      float[] sums = x.clone();
+      FloatArray sums = x.copy();
       addWeighted(x, 0, keys, rows, cached, 0, keys, headDim, sums, 0);
       for (int i = 0; i < headDim; i += 5) {
-        float sum = x[row * headDim + i];
+        float sum = x.get(row * headDim + i);
         for (int s = 0; s < keys; s++) {
           int at = s * words + i % words;
-          sum = Math.fma(cached.get(at, i >= words), x[row * keys + s], sum);
+          sum = Math.fma(cached.get(at, i >= words), x.get(row * keys + s), sum);
         }
-        AssembledSelfTest.check("attention", sum, sums[row * headDim + i]);
+        AssembledSelfTest.check("attention", sum, sums.get(row * headDim + i));
       }
     }
   }
 
-  private static float[] random(SplittableRandom random, int length) {
-    float[] values = new float[length];
+  private static FloatArray random(SplittableRandom random, int length) {
+    FloatArray values = FloatArray.ofLength(length);
     for (int i = 0; i < length; i++) {
-      values[i] = (float) (2 * random.nextDouble() - 1);
+      values.set(i, (float) (2 * random.nextDouble() - 1));
     }
     return values;
   }

@@ -104,10 +104,10 @@ final class AssembledDense {
       for (int c = 0; c < x.length; c++) {
         x[c] = (float) random.nextDouble() - 0.5f;
       }
-      float[] y = new float[shape.rows()];
+      FloatArray y = FloatArray.ofLength(shape.rows());
       AssembledProducts.multiplyDense(dots, matrix, x, 0, y, 0, 0, STREAMS + 1);
       // A row of every lane, in all panels.
-      for (int row = 0; row < y.length; row += 5) {
+      for (int row = 0; row < y.length(); row += 5) {
         float first = 0;
         float second = 0;
         MemorySegment panel = matrix.panel(row / ScalarGrid.LANES);
@@ -119,7 +119,7 @@ final class AssembledDense {
             second = Math.fma(weight, x[c], second);
           }
         }
-        AssembledSelfTest.check(encoding, first + second, y[row]);
+        AssembledSelfTest.check(encoding, first + second, y.get(row));
       }
     }
   }

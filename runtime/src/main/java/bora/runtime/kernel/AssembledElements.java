@@ -39,53 +39,67 @@ final class AssembledElements {
     return instance;
   }
 
-  void addScaled(float scale, float[] x, int xOffset, float[] y, int yOffset, int length) {
+  void addScaled(float scale, FloatArray x, int xOffset, FloatArray y, int yOffset, int length) {
     AssembledScratch scratch = scratch(xOffset, yOffset, 0, length);
     scratch.setParameter(ElementCode.SCALAR, Float.floatToRawIntBits(scale));
-    addScaled.run(scratch.parameters, of(x), of(y), MemorySegment.NULL);
+    addScaled.run(scratch.parameters, x.segment(), y.segment(), MemorySegment.NULL);
   }
 
   void rmsNorm(
-      float[] x, int xOffset, float[] weight, float epsilon, float[] y, int yOffset, int length) {
+      FloatArray x,
+      int xOffset,
+      FloatArray weight,
+      float epsilon,
+      FloatArray y,
+      int yOffset,
+      int length) {
     AssembledScratch scratch = scratch(xOffset, 0, yOffset, length);
     scratch.setParameter(
         ElementCode.PAIRS_BYTES, (long) (length - length % (2 * LANES)) * Float.BYTES);
     scratch.setParameter(ElementCode.LENGTH, Double.doubleToRawLongBits(length));
     scratch.setParameter(ElementCode.EPSILON, Double.doubleToRawLongBits(epsilon));
-    rmsNorm.run(scratch.parameters, of(x), of(weight), of(y));
+    rmsNorm.run(scratch.parameters, x.segment(), weight.segment(), y.segment());
   }
 
   void swiGlu(
-      float[] gate, int gateOffset, float[] up, int upOffset, float[] y, int yOffset, int length) {
+      FloatArray gate,
+      int gateOffset,
+      FloatArray up,
+      int upOffset,
+      FloatArray y,
+      int yOffset,
+      int length) {
     AssembledScratch scratch = scratch(gateOffset, upOffset, yOffset, length);
-    swiGlu.run(scratch.parameters, of(gate), of(up), of(y));
+    swiGlu.run(scratch.parameters, gate.segment(), up.segment(), y.segment());
   }
 
-  float max(float[] x, int offset, int length) {
+  float max(FloatArray x, int offset, int length) {
     AssembledScratch scratch = scratch(offset, 0, 0, length);
-    max.run(scratch.parameters, of(x));
+    max.run(scratch.parameters, x.segment());
     return scratch.result(ElementCode.RESULT);
   }
 
-  float exponentials(float[] x, int offset, int length, float max) {
+  float exponentials(FloatArray x, int offset, int length, float max) {
     AssembledScratch scratch = scratch(offset, 0, 0, length);
     scratch.setParameter(ElementCode.SCALAR, Float.floatToRawIntBits(max));
-    exponentials.run(scratch.parameters, of(x));
+    exponentials.run(scratch.parameters, x.segment());
     return scratch.result(ElementCode.RESULT);
   }
 
   void rotate(
-      float[] x, int offset, int heads, float[] cos, float[] sin, int tableOffset, int half) {
+      FloatArray x,
+      int offset,
+      int heads,
+      FloatArray cos,
+      FloatArray sin,
+      int tableOffset,
+      int half) {
     if (heads == 0) {
       return;
     }
     AssembledScratch scratch = scratch(offset, tableOffset, tableOffset, half);
     scratch.setParameter(ElementCode.HEADS, heads);
-    rotate.run(scratch.parameters, of(x), of(cos), of(sin));
-  }
-
-  private static MemorySegment of(float[] array) {
-    return MemorySegment.ofArray(array);
+    rotate.run(scratch.parameters, x.segment(), cos.segment(), sin.segment());
   }
 
   private static AssembledScratch scratch(int aOffset, int bOffset, int cOffset, int length) {
@@ -104,46 +118,46 @@ final class AssembledElements {
   private void test() {
     int length = 3 * LANES + 5;
     SplittableRandom random = new SplittableRandom(1);
-    float[] x = random(random, length);
-    float[] z = random(random, length);
-    float[] y = new float[length];
+    FloatArray x = random(random, length);
+    FloatArray z = random(random, length);
+    FloatArray y = FloatArray.ofLength(length);
     rmsNorm(x, 0, z, 1e-5f, y, 0, length);
-    float squares = ElementArithmetic.dot(x, 0, x, 0, length);
+    float squares = ElementArithmetic.dot(x.values(), 0, x.values(), 0, length);
     float factor = ElementArithmetic.normFactor(squares, length, 1e-5f);
     for (int i = 0; i < length; i++) {
-      check(z[i] * (x[i] * factor), y[i]);
+      check(z.get(i) * (x.get(i) * factor), y.get(i));
     }
     swiGlu(x, 0, z, 0, y, 0, length);
-    float largest = x[0];
+    float largest = x.get(0);
     for (int i = 0; i < length; i++) {
-      check(ElementArithmetic.swiGlu(x[i], z[i]), y[i]);
-      largest = Math.max(largest, x[i]);
+      check(ElementArithmetic.swiGlu(x.get(i), z.get(i)), y.get(i));
+      largest = Math.max(largest, x.get(i));
     }
     check(largest, max(x, 0, length));
-    y = x.clone();
+    y = x.copy();
     float sum = exponentials(y, 0, length, largest);
     for (int i = 0; i < length; i++) {
-      check(ElementArithmetic.exp(x[i] - largest), y[i]);
+      check(ElementArithmetic.exp(x.get(i) - largest), y.get(i));
     }
-    check(ElementArithmetic.sum(y, 0, length), sum);
-    y = x.clone();
+    check(ElementArithmetic.sum(y.values(), 0, length), sum);
+    y = x.copy();
     addScaled(factor, z, 0, y, 0, length);
     for (int i = 0; i < length; i++) {
-      check(Math.fma(factor, z[i], x[i]), y[i]);
+      check(Math.fma(factor, z.get(i), x.get(i)), y.get(i));
     }
-    y = x.clone();
+    y = x.copy();
     int half = LANES + 3;
     rotate(y, 0, 1, z, z, 0, half);
     for (int i = 0; i < half; i++) {
-      check(x[i] * z[i] - x[half + i] * z[i], y[i]);
-      check(x[half + i] * z[i] + x[i] * z[i], y[half + i]);
+      check(x.get(i) * z.get(i) - x.get(half + i) * z.get(i), y.get(i));
+      check(x.get(half + i) * z.get(i) + x.get(i) * z.get(i), y.get(half + i));
     }
   }
 
-  private static float[] random(SplittableRandom random, int length) {
-    float[] values = new float[length];
+  private static FloatArray random(SplittableRandom random, int length) {
+    FloatArray values = FloatArray.ofLength(length);
     for (int i = 0; i < length; i++) {
-      values[i] = (float) (8 * random.nextDouble() - 4);
+      values.set(i, (float) (8 * random.nextDouble() - 4));
     }
     return values;
   }

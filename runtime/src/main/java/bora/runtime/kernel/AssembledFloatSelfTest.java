@@ -53,14 +53,14 @@ final class AssembledFloatSelfTest {
       x[i] = (float) random.nextDouble() - 0.5f;
     }
     int rows = matrix.shape().rows();
-    float[] y = new float[TOKENS * rows];
+    FloatArray y = FloatArray.ofLength(TOKENS * rows);
     tokens.multiply(matrix, x, 0, COLUMNS, TOKENS, y, 0, rows, 0, encoding.panelCount(rows));
     for (int row = 0; row < rows; row += ROW_STEP) {
       float[] weights = new float[COLUMNS];
       float scale = encoding.isTrellis() ? decodeTrellis(row, weights) : decode(row, weights);
       for (int t = 0; t < TOKENS; t++) {
         float expected = scale * product(weights, x, t * COLUMNS);
-        AssembledSelfTest.check(encoding, expected, y[t * rows + row]);
+        AssembledSelfTest.check(encoding, expected, y.get(t * rows + row));
       }
     }
   }

@@ -79,13 +79,13 @@ final class AssembledFloatTokens {
       int xOffset,
       int xStride,
       int tokens,
-      float[] y,
+      FloatArray y,
       int yOffset,
       int yStride,
       int panelStart,
       int panelEnd) {
     AssembledScratch scratch = AssembledScratch.ofThread();
-    MemorySegment array = scratch.wrap(y);
+    MemorySegment array = y.segment();
     for (int start = 0; start < tokens; start += BLOCK_TOKENS) {
       int count = Math.min(BLOCK_TOKENS, tokens - start);
       long packed =

@@ -51,11 +51,11 @@ public final class AssembledKernels implements Kernels {
   @Override
   public void multiply(
       EncodedTensor matrix,
-      float[] x,
+      FloatArray x,
       int xOffset,
       int xStride,
       int tokens,
-      float[] y,
+      FloatArray y,
       int yOffset,
       int yStride,
       int panelStart,
@@ -68,17 +68,40 @@ public final class AssembledKernels implements Kernels {
       if (tokens > 1 && !byDigits) {
         AssembledFloatTokens.tested(encoding)
             .multiply(
-                matrix, x, xOffset, xStride, tokens, y, yOffset, yStride, panelStart, panelEnd);
+                matrix,
+                x.values(),
+                xOffset,
+                xStride,
+                tokens,
+                y,
+                yOffset,
+                yStride,
+                panelStart,
+                panelEnd);
         return;
       }
       if (!encoding.isQuantized()) {
         AssembledProducts.multiplyDense(
-            AssembledDense.tested(encoding), matrix, x, xOffset, y, yOffset, panelStart, panelEnd);
+            AssembledDense.tested(encoding),
+            matrix,
+            x.values(),
+            xOffset,
+            y,
+            yOffset,
+            panelStart,
+            panelEnd);
         return;
       }
       if (tokens == 1 && !roundsActivations && encoding == PairTables.ENCODING) {
         AssembledProducts.multiplyPairs(
-            AssembledPairs.Code.tested(), matrix, x, xOffset, y, yOffset, panelStart, panelEnd);
+            AssembledPairs.Code.tested(),
+            matrix,
+            x.values(),
+            xOffset,
+            y,
+            yOffset,
+            panelStart,
+            panelEnd);
         return;
       }
       AssembledCode code = AssembledCode.of(encoding);
@@ -86,10 +109,10 @@ public final class AssembledKernels implements Kernels {
         ActivationDigits digits = roundsActivations ? ActivationDigits.ONE : ActivationDigits.FOUR;
         if (encoding.isTrellis()) {
           AssembledTrellisProducts.multiply(
-              code, digits, matrix, x, xOffset, y, yOffset, panelStart, panelEnd);
+              code, digits, matrix, x.values(), xOffset, y, yOffset, panelStart, panelEnd);
         } else {
           AssembledProducts.multiply(
-              code, digits, matrix, x, xOffset, y, yOffset, panelStart, panelEnd);
+              code, digits, matrix, x.values(), xOffset, y, yOffset, panelStart, panelEnd);
         }
       } else {
         AssembledScratch.ofThread()
@@ -97,7 +120,7 @@ public final class AssembledKernels implements Kernels {
             .multiply(
                 code,
                 matrix,
-                x,
+                x.values(),
                 xOffset,
                 xStride,
                 tokens,
@@ -114,55 +137,68 @@ public final class AssembledKernels implements Kernels {
   }
 
   @Override
-  public void addScaled(float scale, float[] x, int xOffset, float[] y, int yOffset, int length) {
+  public void addScaled(
+      float scale, FloatArray x, int xOffset, FloatArray y, int yOffset, int length) {
     ElementBounds.checkPair(x, xOffset, y, yOffset, length);
     AssembledElements.tested().addScaled(scale, x, xOffset, y, yOffset, length);
   }
 
   @Override
   public void rmsNorm(
-      float[] x, int xOffset, float[] weight, float epsilon, float[] y, int yOffset, int length) {
+      FloatArray x,
+      int xOffset,
+      FloatArray weight,
+      float epsilon,
+      FloatArray y,
+      int yOffset,
+      int length) {
     ElementBounds.checkRmsNorm(x, xOffset, weight, y, yOffset, length);
     AssembledElements.tested().rmsNorm(x, xOffset, weight, epsilon, y, yOffset, length);
   }
 
   @Override
   public void swiGlu(
-      float[] gate, int gateOffset, float[] up, int upOffset, float[] y, int yOffset, int length) {
+      FloatArray gate,
+      int gateOffset,
+      FloatArray up,
+      int upOffset,
+      FloatArray y,
+      int yOffset,
+      int length) {
     ElementBounds.checkSwiGlu(gate, gateOffset, up, upOffset, y, yOffset, length);
     AssembledElements.tested().swiGlu(gate, gateOffset, up, upOffset, y, yOffset, length);
   }
 
   @Override
-  public float max(float[] x, int offset, int length) {
+  public float max(FloatArray x, int offset, int length) {
     ElementBounds.checkMax(x, offset, length);
     return AssembledElements.tested().max(x, offset, length);
   }
 
   @Override
-  public float exponentials(float[] x, int offset, int length, float max) {
+  public float exponentials(FloatArray x, int offset, int length, float max) {
     ElementBounds.check(x, offset, length);
     return AssembledElements.tested().exponentials(x, offset, length, max);
   }
 
   @Override
   public void scores(
-      float[] queries,
+      FloatArray queries,
       int queriesOffset,
       int rows,
       int headDim,
       CachedFloats keys,
       int keysOffset,
       int blocks,
-      float[] scores,
+      FloatArray scores,
       int scoresOffset,
       int scoresStride) {
     AttentionBounds.checkScores(
-        queries.length,
+        queries.length(),
         queriesOffset,
         rows,
         headDim,
-        scores.length,
+        scores.length(),
         scoresOffset,
         scoresStride,
         blocks);
@@ -183,7 +219,7 @@ public final class AssembledKernels implements Kernels {
 
   @Override
   public void addWeighted(
-      float[] weights,
+      FloatArray weights,
       int weightsOffset,
       int weightsStride,
       int rows,
@@ -191,16 +227,16 @@ public final class AssembledKernels implements Kernels {
       int valuesOffset,
       int count,
       int headDim,
-      float[] sums,
+      FloatArray sums,
       int sumsOffset) {
     AttentionBounds.checkWeighted(
-        weights.length,
+        weights.length(),
         weightsOffset,
         weightsStride,
         rows,
         count,
         headDim,
-        sums.length,
+        sums.length(),
         sumsOffset);
     AttentionBounds.checkValues(values, valuesOffset, count, headDim);
     AssembledAttention.of(values)
@@ -219,7 +255,13 @@ public final class AssembledKernels implements Kernels {
 
   @Override
   public void rotate(
-      float[] x, int offset, int heads, float[] cos, float[] sin, int tableOffset, int half) {
+      FloatArray x,
+      int offset,
+      int heads,
+      FloatArray cos,
+      FloatArray sin,
+      int tableOffset,
+      int half) {
     ElementBounds.checkRotate(x, offset, heads, cos, sin, tableOffset, half);
     AssembledElements.tested().rotate(x, offset, heads, cos, sin, tableOffset, half);
   }

@@ -21,7 +21,7 @@ final class AssembledProducts {
       EncodedTensor matrix,
       float[] x,
       int xOffset,
-      float[] y,
+      FloatArray y,
       int yOffset,
       int panelStart,
       int panelEnd) {
@@ -41,7 +41,7 @@ final class AssembledProducts {
       EncodedTensor matrix,
       float[] x,
       int xOffset,
-      float[] y,
+      FloatArray y,
       int yOffset,
       int panelStart,
       int panelEnd) {
@@ -65,7 +65,7 @@ final class AssembledProducts {
       EncodedTensor matrix,
       float[] x,
       int xOffset,
-      float[] y,
+      FloatArray y,
       int yOffset,
       int panelStart,
       int panelEnd) {
@@ -82,7 +82,7 @@ final class AssembledProducts {
   private static void multiplyPanels(
       AssembledCode.Dots dots,
       EncodedTensor matrix,
-      float[] y,
+      FloatArray y,
       int yOffset,
       int panelStart,
       int panelEnd,
@@ -90,7 +90,7 @@ final class AssembledProducts {
     int rows = matrix.shape().rows();
     int columns = matrix.shape().columns();
     long panelBytes = matrix.encoding().panelBytes(columns);
-    MemorySegment array = scratch.wrap(y);
+    MemorySegment array = y.segment();
     scratch.setParameter(AssembledDot.PANEL_BYTES, panelBytes);
     scratch.setParameter(AssembledDot.CODES_OFFSET, matrix.encoding().codesOffsetBytes(columns));
     int callPanels = (int) Math.max(dots.streams(), CALL_BYTES / panelBytes);

@@ -40,10 +40,6 @@ final class AssembledScratch {
   private MemorySegment activations = MemorySegment.NULL;
   private MemorySegment records = MemorySegment.NULL;
 
-  // The same arrays come again and again: so no call makes an object.
-  private float[] wrapped = {};
-  private MemorySegment wrapping = MemorySegment.ofArray(wrapped);
-
   private AssembledScratch() {}
 
   static AssembledScratch ofThread() {
@@ -62,16 +58,6 @@ final class AssembledScratch {
   /** A float that a function left in place of a parameter. */
   float result(int offset) {
     return Float.intBitsToFloat((int) parameter(offset));
-  }
-
-  /** An array as machine code takes it. */
-  @SuppressWarnings("ReferenceEquality") // the very same array is meant
-  MemorySegment wrap(float[] array) {
-    if (array != wrapped) {
-      wrapped = array;
-      wrapping = MemorySegment.ofArray(array);
-    }
-    return wrapping;
   }
 
   /**

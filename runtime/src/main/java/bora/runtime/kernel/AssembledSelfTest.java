@@ -77,13 +77,13 @@ final class AssembledSelfTest {
     try (Arena arena = Arena.ofConfined()) {
       AssembledSelfTest test = new AssembledSelfTest(PairTables.ENCODING, arena);
       float[] x = test.activations(1);
-      float[] y = new float[ROWS];
+      FloatArray y = FloatArray.ofLength(ROWS);
       int panels = PairTables.ENCODING.panelCount(ROWS);
       AssembledProducts.multiplyPairs(code, test.matrix, x, 0, y, 0, 0, panels);
       float[] whole = Arrays.copyOf(x, test.blocks * ScalarGrid.COLUMNS_PER_BLOCK);
       for (int row = 0; row < ROWS; row++) {
         float expected = PairTables.multiply(test.codes[row], test.steps[row], whole);
-        check(PairTables.ENCODING, expected, y[row]);
+        check(PairTables.ENCODING, expected, y.get(row));
       }
     }
   }
@@ -156,7 +156,7 @@ final class AssembledSelfTest {
 
   private void checkOneToken(AssembledCode code, ActivationDigits digits) {
     float[] x = activations(1);
-    float[] y = new float[ROWS];
+    FloatArray y = FloatArray.ofLength(ROWS);
     int panels = encoding.panelCount(ROWS);
     if (encoding.isTrellis()) {
       AssembledTrellisProducts.multiply(code, digits, matrix, x, 0, y, 0, 0, panels);
@@ -168,7 +168,7 @@ final class AssembledSelfTest {
 
   private void checkTokens(AssembledCode code, int tokens) {
     float[] x = activations(tokens);
-    float[] y = new float[tokens * ROWS];
+    FloatArray y = FloatArray.ofLength(tokens * ROWS);
     int panels = encoding.panelCount(ROWS);
     int start = (ROWS - TILED_ROWS) / encoding.rowsPerPanel();
     AssembledScratch.ofThread()
@@ -190,14 +190,14 @@ final class AssembledSelfTest {
       ActivationDigits digits,
       float[] x,
       int xOffset,
-      float[] y,
+      FloatArray y,
       int yOffset,
       int firstRow,
       int run) {
     DigitProducts.Block[] xs = DigitProducts.blocks(digits, x, xOffset, COLUMNS);
     for (int row = firstRow; row < ROWS; row++) {
       float expected = DigitProducts.multiply(encoding, codes[row], steps[row], xs, run);
-      float found = y[yOffset + row];
+      float found = y.get(yOffset + row);
       check(encoding, expected, found);
     }
   }

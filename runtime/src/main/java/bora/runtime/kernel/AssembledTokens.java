@@ -42,7 +42,7 @@ final class AssembledTokens {
       int xOffset,
       int xStride,
       int tokens,
-      float[] y,
+      FloatArray y,
       int yOffset,
       int yStride,
       int panelStart,
@@ -54,7 +54,7 @@ final class AssembledTokens {
     // No power of two from one token to the next, for the caches.
     recordStride = (long) blocks * ActivationDigits.ONE.recordBytes() + 64;
     records = scratch.records(recordStride * Math.min(tokens, BATCH_TOKENS)).address();
-    array = scratch.wrap(y);
+    array = y.segment();
     yStrideBytes = (long) yStride * Float.BYTES;
     for (int start = 0; start < tokens; start += BATCH_TOKENS) {
       this.tokens = Math.min(BATCH_TOKENS, tokens - start);

@@ -18,7 +18,7 @@ final class AssembledTrellisProducts {
       EncodedTensor matrix,
       float[] x,
       int xOffset,
-      float[] y,
+      FloatArray y,
       int yOffset,
       int panelStart,
       int panelEnd) {
@@ -30,7 +30,7 @@ final class AssembledTrellisProducts {
     MemorySegment records = scratch.records(blocks * digits.recordBytes());
     AssembledProducts.round(code, digits, x, xOffset, columns, records.address(), scratch);
 
-    MemorySegment array = scratch.wrap(y);
+    MemorySegment array = y.segment();
     MachineCode dot = code.dots().get(digits).oneStream();
     int lastColumns = columns % ActivationDigits.BLOCK_COLUMNS;
     scratch.setParameter(AssembledTrellis.BLOCKS, columns / ActivationDigits.BLOCK_COLUMNS);

@@ -10,10 +10,10 @@ import bora.runtime.machine.MachineCode;
  * methods state; {@link AssembledKernels} computes them in machine code.
  *
  * <p>Kernels have no state of their own but scratch memory of each calling thread, start no threads
- * and, once warm, allocate nothing but what machine code is given arrays in, some dozen bytes each.
- * Any number of threads may call them at once as long as their outputs do not overlap; {@link
- * WorkerPool} splits the work. Offsets, strides and lengths count floats. An index outside an array
- * is an {@link IndexOutOfBoundsException} before anything is written.
+ * and, once warm, allocate nothing but for {@link ScalarKernels}. Any number of threads may call
+ * them at once as long as their outputs do not overlap; {@link WorkerPool} splits the work.
+ * Offsets, strides and lengths count floats. An index outside an array is an {@link
+ * IndexOutOfBoundsException} before anything is written.
  */
 public sealed interface Kernels permits ScalarKernels, VectorKernels, AssembledKernels {
   /**
@@ -47,11 +47,11 @@ public sealed interface Kernels permits ScalarKernels, VectorKernels, AssembledK
    */
   void multiply(
       EncodedTensor matrix,
-      float[] x,
+      FloatArray x,
       int xOffset,
       int xStride,
       int tokens,
-      float[] y,
+      FloatArray y,
       int yOffset,
       int yStride,
       int panelStart,
@@ -64,7 +64,7 @@ public sealed interface Kernels permits ScalarKernels, VectorKernels, AssembledK
   Kernels roundingActivations();
 
   /** {@code y[yOffset + i] += scale * x[xOffset + i]}. */
-  void addScaled(float scale, float[] x, int xOffset, float[] y, int yOffset, int length);
+  void addScaled(float scale, FloatArray x, int xOffset, FloatArray y, int yOffset, int length);
 
   /**
    * The norm by the root of the mean square: {@code y[i] = weight[i] * x[i] / sqrt(mean(x^2) +
@@ -74,7 +74,13 @@ public sealed interface Kernels permits ScalarKernels, VectorKernels, AssembledK
    * @param y may be {@code x} with the same offset
    */
   void rmsNorm(
-      float[] x, int xOffset, float[] weight, float epsilon, float[] y, int yOffset, int length);
+      FloatArray x,
+      int xOffset,
+      FloatArray weight,
+      float epsilon,
+      FloatArray y,
+      int yOffset,
+      int length);
 
   /**
    * The gated activation of the feed-forward layers: {@code y[i] = silu(gate[i]) * up[i]} where
@@ -83,14 +89,20 @@ public sealed interface Kernels permits ScalarKernels, VectorKernels, AssembledK
    * @param y may be {@code gate} or {@code up} with the same offset
    */
   void swiGlu(
-      float[] gate, int gateOffset, float[] up, int upOffset, float[] y, int yOffset, int length);
+      FloatArray gate,
+      int gateOffset,
+      FloatArray up,
+      int upOffset,
+      FloatArray y,
+      int yOffset,
+      int length);
 
   /**
    * The largest element.
    *
    * @param length at least 1
    */
-  float max(float[] x, int offset, int length);
+  float max(FloatArray x, int offset, int length);
 
   /**
    * Replaces elements by {@code exp(x[i] - max)}.
@@ -98,7 +110,7 @@ public sealed interface Kernels permits ScalarKernels, VectorKernels, AssembledK
    * @param max at least as large as every element
    * @return the sum of what stands there now
    */
-  float exponentials(float[] x, int offset, int length, float max);
+  float exponentials(FloatArray x, int offset, int length, float max);
 
   /**
    * Scores queries against keys: {@code scores[scoresOffset + r * scoresStride + s] = sum over i of
@@ -111,14 +123,14 @@ public sealed interface Kernels permits ScalarKernels, VectorKernels, AssembledK
    * @param scoresStride from one row to the next
    */
   void scores(
-      float[] queries,
+      FloatArray queries,
       int queriesOffset,
       int rows,
       int headDim,
       CachedFloats keys,
       int keysOffset,
       int blocks,
-      float[] scores,
+      FloatArray scores,
       int scoresOffset,
       int scoresStride);
 
@@ -132,7 +144,7 @@ public sealed interface Kernels permits ScalarKernels, VectorKernels, AssembledK
    * @param sums [rows, headDim] from {@code sumsOffset}
    */
   void addWeighted(
-      float[] weights,
+      FloatArray weights,
       int weightsOffset,
       int weightsStride,
       int rows,
@@ -140,7 +152,7 @@ public sealed interface Kernels permits ScalarKernels, VectorKernels, AssembledK
       int valuesOffset,
       int count,
       int headDim,
-      float[] sums,
+      FloatArray sums,
       int sumsOffset);
 
   /**
@@ -152,7 +164,13 @@ public sealed interface Kernels permits ScalarKernels, VectorKernels, AssembledK
    * @param cos, and {@code sin}: {@code half} values of the position, from {@code tableOffset}
    */
   void rotate(
-      float[] x, int offset, int heads, float[] cos, float[] sin, int tableOffset, int half);
+      FloatArray x,
+      int offset,
+      int heads,
+      FloatArray cos,
+      FloatArray sin,
+      int tableOffset,
+      int half);
 
   /** The definition: slow, simple, sums in double precision. */
   static Kernels scalar() {

@@ -13,11 +13,11 @@ final class MultiplyBounds {
    */
   static void check(
       EncodedTensor matrix,
-      float[] x,
+      FloatArray x,
       int xOffset,
       int xStride,
       int tokens,
-      float[] y,
+      FloatArray y,
       int yOffset,
       int yStride,
       int panelStart,
@@ -37,8 +37,8 @@ final class MultiplyBounds {
       throw new IllegalArgumentException("expected at least 1 token, found " + tokens);
     }
     Objects.checkFromToIndex(panelStart, panelEnd, matrix.encoding().panelCount(rows));
-    checkTokens("x", x.length, xOffset, xStride, tokens, columns);
-    checkTokens("y", y.length, yOffset, yStride, tokens, rows);
+    checkTokens("x", x.length(), xOffset, xStride, tokens, columns);
+    checkTokens("y", y.length(), yOffset, yStride, tokens, rows);
   }
 
   private static void checkTokens(

@@ -35,11 +35,11 @@ public final class ScalarKernels implements Kernels {
   @Override
   public void multiply(
       EncodedTensor matrix,
-      float[] x,
+      FloatArray x,
       int xOffset,
       int xStride,
       int tokens,
-      float[] y,
+      FloatArray y,
       int yOffset,
       int yStride,
       int panelStart,
@@ -48,19 +48,21 @@ public final class ScalarKernels implements Kernels {
         matrix, x, xOffset, xStride, tokens, y, yOffset, yStride, panelStart, panelEnd);
     int lanes = matrix.encoding().rowsPerPanel();
     double[] sums = new double[tokens * lanes];
+    float[] activations = x.values();
+    float[] products = y.values();
     if (roundsActivations && ActivationRounding.appliesTo(matrix.encoding())) {
-      x = x.clone();
+      activations = activations.clone();
       for (int t = 0; t < tokens; t++) {
-        ActivationRounding.round(x, xOffset + t * xStride, matrix.shape().columns());
+        ActivationRounding.round(activations, xOffset + t * xStride, matrix.shape().columns());
       }
     }
     for (int panel = panelStart; panel < panelEnd; panel++) {
-      sumPanel(matrix, panel, x, xOffset, xStride, tokens, sums);
+      sumPanel(matrix, panel, activations, xOffset, xStride, tokens, sums);
       int rowStart = panel * lanes;
       int rowCount = Math.min(lanes, matrix.shape().rows() - rowStart);
       for (int t = 0; t < tokens; t++) {
         for (int lane = 0; lane < rowCount; lane++) {
-          y[yOffset + t * yStride + rowStart + lane] = (float) sums[t * lanes + lane];
+          products[yOffset + t * yStride + rowStart + lane] = (float) sums[t * lanes + lane];
         }
       }
     }
@@ -96,54 +98,67 @@ public final class ScalarKernels implements Kernels {
   }
 
   @Override
-  public void addScaled(float scale, float[] x, int xOffset, float[] y, int yOffset, int length) {
+  public void addScaled(
+      float scale, FloatArray x, int xOffset, FloatArray y, int yOffset, int length) {
     ElementBounds.checkPair(x, xOffset, y, yOffset, length);
     for (int i = 0; i < length; i++) {
-      y[yOffset + i] = Math.fma(scale, x[xOffset + i], y[yOffset + i]);
+      y.set(yOffset + i, Math.fma(scale, x.get(xOffset + i), y.get(yOffset + i)));
     }
   }
 
   @Override
   public void rmsNorm(
-      float[] x, int xOffset, float[] weight, float epsilon, float[] y, int yOffset, int length) {
+      FloatArray x,
+      int xOffset,
+      FloatArray weight,
+      float epsilon,
+      FloatArray y,
+      int yOffset,
+      int length) {
     ElementBounds.checkRmsNorm(x, xOffset, weight, y, yOffset, length);
     double sumOfSquares = 0;
     for (int i = 0; i < length; i++) {
-      sumOfSquares += (double) x[xOffset + i] * x[xOffset + i];
+      sumOfSquares += (double) x.get(xOffset + i) * x.get(xOffset + i);
     }
     float factor = (float) (1 / Math.sqrt(sumOfSquares / length + epsilon));
     for (int i = 0; i < length; i++) {
-      y[yOffset + i] = weight[i] * (x[xOffset + i] * factor);
+      y.set(yOffset + i, weight.get(i) * (x.get(xOffset + i) * factor));
     }
   }
 
   @Override
   public void swiGlu(
-      float[] gate, int gateOffset, float[] up, int upOffset, float[] y, int yOffset, int length) {
+      FloatArray gate,
+      int gateOffset,
+      FloatArray up,
+      int upOffset,
+      FloatArray y,
+      int yOffset,
+      int length) {
     ElementBounds.checkSwiGlu(gate, gateOffset, up, upOffset, y, yOffset, length);
     for (int i = 0; i < length; i++) {
-      double g = gate[gateOffset + i];
-      y[yOffset + i] = (float) (g / (1 + Math.exp(-g)) * up[upOffset + i]);
+      double g = gate.get(gateOffset + i);
+      y.set(yOffset + i, (float) (g / (1 + Math.exp(-g)) * up.get(upOffset + i)));
     }
   }
 
   @Override
-  public float max(float[] x, int offset, int length) {
+  public float max(FloatArray x, int offset, int length) {
     ElementBounds.checkMax(x, offset, length);
-    float max = x[offset];
+    float max = x.get(offset);
     for (int i = 1; i < length; i++) {
-      max = Math.max(max, x[offset + i]);
+      max = Math.max(max, x.get(offset + i));
     }
     return max;
   }
 
   @Override
-  public float exponentials(float[] x, int offset, int length, float max) {
+  public float exponentials(FloatArray x, int offset, int length, float max) {
     ElementBounds.check(x, offset, length);
     double sum = 0;
     for (int i = 0; i < length; i++) {
-      float power = (float) Math.exp((double) x[offset + i] - max);
-      x[offset + i] = power;
+      float power = (float) Math.exp((double) x.get(offset + i) - max);
+      x.set(offset + i, power);
       sum += power;
     }
     return (float) sum;
@@ -151,22 +166,22 @@ public final class ScalarKernels implements Kernels {
 
   @Override
   public void scores(
-      float[] queries,
+      FloatArray queries,
       int queriesOffset,
       int rows,
       int headDim,
       CachedFloats keys,
       int keysOffset,
       int blocks,
-      float[] scores,
+      FloatArray scores,
       int scoresOffset,
       int scoresStride) {
     AttentionBounds.checkScores(
-        queries.length,
+        queries.length(),
         queriesOffset,
         rows,
         headDim,
-        scores.length,
+        scores.length(),
         scoresOffset,
         scoresStride,
         blocks);
@@ -179,16 +194,16 @@ public final class ScalarKernels implements Kernels {
         double sum = 0;
         for (int i = 0; i < headDim; i++) {
           float key = keys.get(first + i % words * KEYS_PER_BLOCK, i >= words);
-          sum += (double) queries[queriesOffset + row * headDim + i] * key;
+          sum += (double) queries.get(queriesOffset + row * headDim + i) * key;
         }
-        scores[scoresOffset + row * scoresStride + slot] = (float) sum;
+        scores.set(scoresOffset + row * scoresStride + slot, (float) sum);
       }
     }
   }
 
   @Override
   public void addWeighted(
-      float[] weights,
+      FloatArray weights,
       int weightsOffset,
       int weightsStride,
       int rows,
@@ -196,44 +211,50 @@ public final class ScalarKernels implements Kernels {
       int valuesOffset,
       int count,
       int headDim,
-      float[] sums,
+      FloatArray sums,
       int sumsOffset) {
     AttentionBounds.checkWeighted(
-        weights.length,
+        weights.length(),
         weightsOffset,
         weightsStride,
         rows,
         count,
         headDim,
-        sums.length,
+        sums.length(),
         sumsOffset);
     AttentionBounds.checkValues(values, valuesOffset, count, headDim);
     int words = values.words(headDim);
     for (int row = 0; row < rows; row++) {
       for (int i = 0; i < headDim; i++) {
-        double sum = sums[sumsOffset + row * headDim + i];
+        double sum = sums.get(sumsOffset + row * headDim + i);
         for (int slot = 0; slot < count; slot++) {
-          float weight = weights[weightsOffset + row * weightsStride + slot];
+          float weight = weights.get(weightsOffset + row * weightsStride + slot);
           sum += (double) weight * values.get(valuesOffset + slot * words + i % words, i >= words);
         }
-        sums[sumsOffset + row * headDim + i] = (float) sum;
+        sums.set(sumsOffset + row * headDim + i, (float) sum);
       }
     }
   }
 
   @Override
   public void rotate(
-      float[] x, int offset, int heads, float[] cos, float[] sin, int tableOffset, int half) {
+      FloatArray x,
+      int offset,
+      int heads,
+      FloatArray cos,
+      FloatArray sin,
+      int tableOffset,
+      int half) {
     ElementBounds.checkRotate(x, offset, heads, cos, sin, tableOffset, half);
     for (int head = 0; head < heads; head++) {
       int first = offset + head * 2 * half;
       for (int i = 0; i < half; i++) {
-        float a = x[first + i];
-        float b = x[first + half + i];
-        float c = cos[tableOffset + i];
-        float s = sin[tableOffset + i];
-        x[first + i] = a * c - b * s;
-        x[first + half + i] = b * c + a * s;
+        float a = x.get(first + i);
+        float b = x.get(first + half + i);
+        float c = cos.get(tableOffset + i);
+        float s = sin.get(tableOffset + i);
+        x.set(first + i, a * c - b * s);
+        x.set(first + half + i, b * c + a * s);
       }
     }
   }

@@ -46,11 +46,11 @@ public final class VectorKernels implements Kernels {
   @Override
   public void multiply(
       EncodedTensor matrix,
-      float[] x,
+      FloatArray x,
       int xOffset,
       int xStride,
       int tokens,
-      float[] y,
+      FloatArray y,
       int yOffset,
       int yStride,
       int panelStart,
@@ -60,19 +60,29 @@ public final class VectorKernels implements Kernels {
     boolean rounding = roundsActivations && ActivationRounding.appliesTo(matrix.encoding());
     try {
       if (tokens == 1 && !matrix.encoding().isTrellis()) {
-        MatrixByToken.multiply(matrix, rounding, x, xOffset, y, yOffset, panelStart, panelEnd);
+        MatrixByToken.multiply(
+            matrix, rounding, x.values(), xOffset, y.values(), yOffset, panelStart, panelEnd);
       } else if (rounding && matrix.encoding() == Encoding.Q4) {
         Q4ByTokens.multiply(
-            matrix, x, xOffset, xStride, tokens, y, yOffset, yStride, panelStart, panelEnd);
+            matrix,
+            x.values(),
+            xOffset,
+            xStride,
+            tokens,
+            y.values(),
+            yOffset,
+            yStride,
+            panelStart,
+            panelEnd);
       } else {
         MatrixByTokens.multiply(
             matrix,
             rounding,
-            x,
+            x.values(),
             xOffset,
             xStride,
             tokens,
-            y,
+            y.values(),
             yOffset,
             yStride,
             panelStart,
@@ -85,75 +95,90 @@ public final class VectorKernels implements Kernels {
   }
 
   @Override
-  public void addScaled(float scale, float[] x, int xOffset, float[] y, int yOffset, int length) {
+  public void addScaled(
+      float scale, FloatArray x, int xOffset, FloatArray y, int yOffset, int length) {
     ElementBounds.checkPair(x, xOffset, y, yOffset, length);
-    ElementKernels.addScaled(scale, x, xOffset, y, yOffset, length);
+    ElementKernels.addScaled(scale, x.values(), xOffset, y.values(), yOffset, length);
   }
 
   @Override
   public void rmsNorm(
-      float[] x, int xOffset, float[] weight, float epsilon, float[] y, int yOffset, int length) {
+      FloatArray x,
+      int xOffset,
+      FloatArray weight,
+      float epsilon,
+      FloatArray y,
+      int yOffset,
+      int length) {
     ElementBounds.checkRmsNorm(x, xOffset, weight, y, yOffset, length);
-    ElementKernels.rmsNorm(x, xOffset, weight, epsilon, y, yOffset, length);
+    ElementKernels.rmsNorm(
+        x.values(), xOffset, weight.values(), epsilon, y.values(), yOffset, length);
   }
 
   @Override
   public void swiGlu(
-      float[] gate, int gateOffset, float[] up, int upOffset, float[] y, int yOffset, int length) {
+      FloatArray gate,
+      int gateOffset,
+      FloatArray up,
+      int upOffset,
+      FloatArray y,
+      int yOffset,
+      int length) {
     ElementBounds.checkSwiGlu(gate, gateOffset, up, upOffset, y, yOffset, length);
-    ElementKernels.swiGlu(gate, gateOffset, up, upOffset, y, yOffset, length);
+    ElementKernels.swiGlu(
+        gate.values(), gateOffset, up.values(), upOffset, y.values(), yOffset, length);
   }
 
   @Override
-  public float max(float[] x, int offset, int length) {
+  public float max(FloatArray x, int offset, int length) {
     ElementBounds.checkMax(x, offset, length);
-    return ElementKernels.max(x, offset, length);
+    return ElementKernels.max(x.values(), offset, length);
   }
 
   @Override
-  public float exponentials(float[] x, int offset, int length, float max) {
+  public float exponentials(FloatArray x, int offset, int length, float max) {
     ElementBounds.check(x, offset, length);
-    return ElementKernels.exponentials(x, offset, length, max);
+    return ElementKernels.exponentials(x.values(), offset, length, max);
   }
 
   @Override
   public void scores(
-      float[] queries,
+      FloatArray queries,
       int queriesOffset,
       int rows,
       int headDim,
       CachedFloats keys,
       int keysOffset,
       int blocks,
-      float[] scores,
+      FloatArray scores,
       int scoresOffset,
       int scoresStride) {
     AttentionBounds.checkScores(
-        queries.length,
+        queries.length(),
         queriesOffset,
         rows,
         headDim,
-        scores.length,
+        scores.length(),
         scoresOffset,
         scoresStride,
         blocks);
     AttentionBounds.checkKeys(keys, keysOffset, blocks, headDim);
     AttentionKernels.scores(
-        queries,
+        queries.values(),
         queriesOffset,
         rows,
         headDim,
         keys,
         keysOffset,
         blocks,
-        scores,
+        scores.values(),
         scoresOffset,
         scoresStride);
   }
 
   @Override
   public void addWeighted(
-      float[] weights,
+      FloatArray weights,
       int weightsOffset,
       int weightsStride,
       int rows,
@@ -161,20 +186,20 @@ public final class VectorKernels implements Kernels {
       int valuesOffset,
       int count,
       int headDim,
-      float[] sums,
+      FloatArray sums,
       int sumsOffset) {
     AttentionBounds.checkWeighted(
-        weights.length,
+        weights.length(),
         weightsOffset,
         weightsStride,
         rows,
         count,
         headDim,
-        sums.length,
+        sums.length(),
         sumsOffset);
     AttentionBounds.checkValues(values, valuesOffset, count, headDim);
     AttentionKernels.addWeighted(
-        weights,
+        weights.values(),
         weightsOffset,
         weightsStride,
         rows,
@@ -182,14 +207,20 @@ public final class VectorKernels implements Kernels {
         valuesOffset,
         count,
         headDim,
-        sums,
+        sums.values(),
         sumsOffset);
   }
 
   @Override
   public void rotate(
-      float[] x, int offset, int heads, float[] cos, float[] sin, int tableOffset, int half) {
+      FloatArray x,
+      int offset,
+      int heads,
+      FloatArray cos,
+      FloatArray sin,
+      int tableOffset,
+      int half) {
     ElementBounds.checkRotate(x, offset, heads, cos, sin, tableOffset, half);
-    ElementKernels.rotate(x, offset, heads, cos, sin, tableOffset, half);
+    ElementKernels.rotate(x.values(), offset, heads, cos.values(), sin.values(), tableOffset, half);
   }
 }

@@ -38,8 +38,8 @@ class AssembledElementTest {
   @ValueSource(ints = {0, 1, 3, 15, 16, 17, 31, 32, 33, 47, 48, 63, 64, 65, 100, 129, 1000})
   void arraysBecomeTheSameBits(int length) {
     for (Content content : Content.values()) {
-      float[] x = content.values(length, 1);
-      float[] z = content.values(length, 2);
+      FloatArray x = content.values(length, 1);
+      FloatArray z = content.values(length, 2);
       assertSameBits(
           x,
           kernels ->
@@ -47,7 +47,7 @@ class AssembledElementTest {
                 kernels.addScaled(0.7f, z, OFFSET, y, OFFSET, length);
                 return 0f;
               });
-      float[] weight = Arrays.copyOfRange(z, OFFSET, OFFSET + length);
+      FloatArray weight = FloatArray.wrap(Arrays.copyOfRange(z.values(), OFFSET, OFFSET + length));
       assertSameBits(
           x,
           kernels ->
@@ -73,8 +73,8 @@ class AssembledElementTest {
   @ParameterizedTest
   @CsvSource({"1, 1", "3, 2", "8, 0", "15, 3", "16, 1", "17, 2", "40, 5", "64, 4"})
   void headsTurnToTheSameBits(int half, int heads) {
-    float[] cos = Content.GAUSSIAN.values(half, 2);
-    float[] sin = Content.GAUSSIAN.values(half, 3);
+    FloatArray cos = Content.GAUSSIAN.values(half, 2);
+    FloatArray sin = Content.GAUSSIAN.values(half, 3);
     assertSameBits(
         Content.GAUSSIAN.values(2 * half * heads, 1),
         kernels ->
@@ -88,8 +88,8 @@ class AssembledElementTest {
   void theLargestOfValuesAmongWhichIsNaNIsNaN() {
     for (int length : new int[] {1, 15, 16, 33, 100}) {
       for (int at = 0; at < length; at++) {
-        float[] x = Content.GAUSSIAN.values(length, 1);
-        x[OFFSET + at] = Float.NaN;
+        FloatArray x = Content.GAUSSIAN.values(length, 1);
+        x.set(OFFSET + at, Float.NaN);
         assertEquals(Float.NaN, assembled.max(x, OFFSET, length), length + " at " + at);
       }
     }
@@ -109,10 +109,10 @@ class AssembledElementTest {
   void scoresAreTheSameBits(int headDim, int rows, int blocks) {
     int keyCount = blocks * Kernels.KEYS_PER_BLOCK;
     int stride = keyCount + 3;
-    float[] queries = random(rows * headDim, 1);
+    FloatArray queries = random(rows * headDim, 1);
     CachedFloats keys = AttentionKernelTest.cached(random(keyCount * headDim, 2));
     CachedFloats pairs = AttentionKernelTest.pairs(keyCount * headDim / 2, 3);
-    float[] scores = random(rows * stride, 4);
+    FloatArray scores = random(rows * stride, 4);
     assertSameBits(
         scores,
         kernels ->
@@ -145,10 +145,10 @@ class AssembledElementTest {
   })
   void weightedSumsAreTheSameBits(int headDim, int rows, int count) {
     int stride = count + 3;
-    float[] weights = random(rows * stride, 1);
+    FloatArray weights = random(rows * stride, 1);
     CachedFloats values = AttentionKernelTest.cached(random(count * headDim, 2));
     CachedFloats pairs = AttentionKernelTest.pairs(count * headDim / 2, 3);
-    float[] sums = random(rows * headDim, 4);
+    FloatArray sums = random(rows * headDim, 4);
     assertSameBits(
         sums,
         kernels ->
@@ -193,23 +193,23 @@ class AssembledElementTest {
     abstract float value(Random random);
 
     /** {@code length} values from {@link #OFFSET}, and a few behind. */
-    float[] values(int length, long seed) {
+    FloatArray values(int length, long seed) {
       Random random = new Random(seed);
-      float[] values = new float[OFFSET + length + MARGIN];
-      for (int i = 0; i < values.length; i++) {
-        values[i] = value(random);
+      FloatArray values = FloatArray.ofLength(OFFSET + length + MARGIN);
+      for (int i = 0; i < values.length(); i++) {
+        values.set(i, value(random));
       }
       return values;
     }
   }
 
   private void assertSameBits(
-      float[] array, Function<Kernels, Function<float[], Float>> computation) {
-    float[] expected = array.clone();
-    float[] found = array.clone();
+      FloatArray array, Function<Kernels, Function<FloatArray, Float>> computation) {
+    FloatArray expected = array.copy();
+    FloatArray found = array.copy();
     float expectedResult = computation.apply(vector).apply(expected);
     float foundResult = computation.apply(assembled).apply(found);
-    assertArrayEquals(bits(expected), bits(found));
+    assertArrayEquals(bits(expected.values()), bits(found.values()));
     assertEquals(expectedResult, foundResult);
   }
 
@@ -220,11 +220,11 @@ class AssembledElementTest {
     return bits;
   }
 
-  private static float[] random(int length, long seed) {
+  private static FloatArray random(int length, long seed) {
     Random random = new Random(seed);
-    float[] values = new float[MARGIN + length + MARGIN];
-    for (int i = 0; i < values.length; i++) {
-      values[i] = 2 * random.nextFloat() - 1;
+    FloatArray values = FloatArray.ofLength(MARGIN + length + MARGIN);
+    for (int i = 0; i < values.length(); i++) {
+      values.set(i, 2 * random.nextFloat() - 1);
     }
     return values;
   }

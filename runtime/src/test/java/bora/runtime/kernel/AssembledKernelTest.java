@@ -103,14 +103,15 @@ class AssembledKernelTest {
           try (Arena arena = Arena.ofConfined()) {
             EncodedTensor matrix =
                 RandomMatrix.of(arena, encoding, rows, columns, content, rows + columns);
-            float[] x = Activations.OUTLIERS.values(columns);
+            FloatArray x = FloatArray.wrap(Activations.OUTLIERS.values(columns));
             int panels = encoding.panelCount(rows);
-            float[] expected = new float[rows];
+            FloatArray expected = FloatArray.ofLength(rows);
             Kernels.vector().multiply(matrix, x, 0, columns, 1, expected, 0, rows, 0, panels);
-            float[] y = new float[rows];
+            FloatArray y = FloatArray.ofLength(rows);
             Kernels.fastest().multiply(matrix, x, 0, columns, 1, y, 0, rows, 0, panels);
             // Zeros may differ in sign.
-            assertArrayEquals(expected, y, 0, () -> content + " " + matrix.shape());
+            assertArrayEquals(
+                expected.values(), y.values(), 0, () -> content + " " + matrix.shape());
           }
         }
       }
@@ -148,17 +149,18 @@ class AssembledKernelTest {
       Encoding encoding, int rows, int columns, int tokens) {
     try (Arena arena = Arena.ofConfined()) {
       EncodedTensor matrix = RandomMatrix.of(arena, encoding, rows, columns, Content.RANDOM, rows);
-      float[] x = Activations.OUTLIERS.values(tokens * columns);
+      FloatArray x = FloatArray.wrap(Activations.OUTLIERS.values(tokens * columns));
       int panels = encoding.panelCount(rows);
       int yStride = rows + 3;
-      float[] expected = new float[tokens * yStride];
-      Arrays.fill(expected, 7);
-      float[] y = expected.clone();
+      FloatArray expected = FloatArray.ofLength(tokens * yStride);
+      Arrays.fill(expected.values(), 7);
+      FloatArray y = expected.copy();
       Kernels.vector()
           .multiply(matrix, x, 0, columns, tokens, expected, 1, yStride, panels / 2, panels);
       Kernels.fastest().multiply(matrix, x, 0, columns, tokens, y, 1, yStride, panels / 2, panels);
       // Zeros may differ in sign.
-      assertArrayEquals(expected, y, 0, () -> tokens + " tokens, " + matrix.shape());
+      assertArrayEquals(
+          expected.values(), y.values(), 0, () -> tokens + " tokens, " + matrix.shape());
     }
   }
 
@@ -171,7 +173,7 @@ class AssembledKernelTest {
       for (Activations activations : Activations.values()) {
         float[] x = activations.values(columns);
         for (ActivationDigits digits : ActivationDigits.of(encoding)) {
-          float[] y = new float[rows];
+          FloatArray y = FloatArray.ofLength(rows);
           int panels = encoding.panelCount(rows);
           if (encoding.isTrellis()) {
             AssembledTrellisProducts.multiply(code, digits, matrix, x, 0, y, 0, 0, panels);
@@ -180,7 +182,7 @@ class AssembledKernelTest {
           }
           assertArrayEquals(
               bits(expected(matrix, digits, x)),
-              bits(y),
+              bits(y.values()),
               () -> digits + " " + activations + " " + matrix.shape());
         }
       }

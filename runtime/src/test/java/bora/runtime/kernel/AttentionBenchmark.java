@@ -35,9 +35,9 @@ public class AttentionBenchmark {
   private int positions;
 
   private final Kernels kernels = Kernels.vector();
-  private final float[] queries = new float[ROWS * HEAD_DIM];
-  private final float[] scores = new float[ROWS * RUN];
-  private final float[] sums = new float[ROWS * HEAD_DIM];
+  private final FloatArray queries = FloatArray.ofLength(ROWS * HEAD_DIM);
+  private final FloatArray scores = FloatArray.ofLength(ROWS * RUN);
+  private final FloatArray sums = FloatArray.ofLength(ROWS * HEAD_DIM);
   private CachedFloats[] floats;
   private CachedFloats[] pairs;
 
@@ -57,13 +57,13 @@ public class AttentionBenchmark {
       pairs[head] = CachedFloats.bfloat16(Arena.ofAuto(), x.length / 2);
       pairs[head].put(0, 1, x, 0, x.length);
     }
-    for (int i = 0; i < queries.length; i++) {
-      queries[i] = random.nextFloat();
+    for (int i = 0; i < queries.length(); i++) {
+      queries.set(i, random.nextFloat());
     }
   }
 
   @Benchmark
-  public float[] scores() {
+  public FloatArray scores() {
     for (CachedFloats keys : floats) {
       for (int at = 0; at < positions; at += RUN) {
         kernels.scores(
@@ -83,7 +83,7 @@ public class AttentionBenchmark {
   }
 
   @Benchmark
-  public float[] scoresOfBFloat16() {
+  public FloatArray scoresOfBFloat16() {
     for (CachedFloats keys : pairs) {
       for (int at = 0; at < positions; at += RUN) {
         kernels.scores(
@@ -103,7 +103,7 @@ public class AttentionBenchmark {
   }
 
   @Benchmark
-  public float[] addWeighted() {
+  public FloatArray addWeighted() {
     for (CachedFloats values : floats) {
       for (int at = 0; at < positions; at += RUN) {
         kernels.addWeighted(scores, 0, RUN, ROWS, values, at * HEAD_DIM, RUN, HEAD_DIM, sums, 0);
@@ -113,7 +113,7 @@ public class AttentionBenchmark {
   }
 
   @Benchmark
-  public float[] addWeightedBFloat16() {
+  public FloatArray addWeightedBFloat16() {
     for (CachedFloats values : pairs) {
       for (int at = 0; at < positions; at += RUN) {
         kernels.addWeighted(

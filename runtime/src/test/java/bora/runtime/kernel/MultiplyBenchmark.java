@@ -53,8 +53,8 @@ public class MultiplyBenchmark {
   private Activations activations;
 
   private Kernels kernels;
-  private final float[] x = new float[TOKENS * COLUMNS];
-  private final float[] y = new float[TOKENS * ROWS];
+  private final FloatArray x = FloatArray.ofLength(TOKENS * COLUMNS);
+  private final FloatArray y = FloatArray.ofLength(TOKENS * ROWS);
   private EncodedTensor[] matrices;
   private int next;
 
@@ -93,8 +93,8 @@ public class MultiplyBenchmark {
       }
       matrices[i] = new EncodedTensor(encoding, shape, bytes);
     }
-    for (int i = 0; i < x.length; i++) {
-      x[i] = (float) Math.sin(i);
+    for (int i = 0; i < x.length(); i++) {
+      x.set(i, (float) Math.sin(i));
     }
   }
 
@@ -109,7 +109,7 @@ public class MultiplyBenchmark {
     kernels.multiply(matrix, x, 0, COLUMNS, 1, y, 0, ROWS, 0, encoding.panelCount(ROWS));
     rates.gigabytes += matrix.bytes().byteSize() * 1e-9;
     rates.gigaflops += 2e-9 * ROWS * COLUMNS;
-    return y[0];
+    return y.get(0);
   }
 
   @Benchmark
@@ -118,7 +118,7 @@ public class MultiplyBenchmark {
     kernels.multiply(
         matrix, x, 0, COLUMNS, TOKENS, y, 0, ROWS, 0, encoding.panelCount(PREFILL_ROWS));
     rates.gigaflops += 2e-9 * PREFILL_ROWS * COLUMNS * TOKENS;
-    return y[0];
+    return y.get(0);
   }
 
   /** The ceiling of {@link #decode}: every byte read once, next to nothing computed. */

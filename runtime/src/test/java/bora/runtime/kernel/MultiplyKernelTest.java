@@ -114,31 +114,31 @@ class MultiplyKernelTest {
     int panels = matrix.encoding().panelCount(rows);
     int xStride = columns + 3;
     int yStride = rows + 5;
-    float[] x = gaussian(2 + tokens * xStride, 17);
-    float[] expected = new float[1 + tokens * yStride];
-    Arrays.fill(expected, UNTOUCHED);
-    float[] untouched = expected.clone();
+    FloatArray x = gaussian(2 + tokens * xStride, 17);
+    FloatArray expected = FloatArray.ofLength(1 + tokens * yStride);
+    Arrays.fill(expected.values(), UNTOUCHED);
+    FloatArray untouched = expected.copy();
     equals.definition.multiply(matrix, x, 2, xStride, tokens, expected, 1, yStride, 0, panels);
-    double[] limits = new double[expected.length];
+    double[] limits = new double[expected.length()];
     float[] row = new float[columns];
     for (int r = 0; r < rows; r++) {
       matrix.decodeRow(r, row, 0);
       for (int t = 0; t < tokens; t++) {
-        limits[1 + t * yStride + r] = TOLERANCE * sumOfMagnitudes(row, x, 2 + t * xStride);
+        limits[1 + t * yStride + r] = TOLERANCE * sumOfMagnitudes(row, x.values(), 2 + t * xStride);
       }
     }
     for (Kernels kernels : equals.kernels) {
-      float[] found = untouched.clone();
+      FloatArray found = untouched.copy();
       // In two calls, to find that panels do not depend on each other.
       int cut = panels / 3;
       kernels.multiply(matrix, x, 2, xStride, tokens, found, 1, yStride, 0, cut);
       kernels.multiply(matrix, x, 2, xStride, tokens, found, 1, yStride, cut, panels);
       // Beside the result nothing is written: the limit there is zero.
-      for (int i = 0; i < found.length; i++) {
+      for (int i = 0; i < found.length(); i++) {
         int at = i;
         assertEquals(
-            expected[i],
-            found[i],
+            expected.get(i),
+            found.get(i),
             limits[i],
             () ->
                 kernels.description()
@@ -230,33 +230,33 @@ class MultiplyKernelTest {
     int rows = matrix.shape().rows();
     int columns = matrix.shape().columns();
     int panels = matrix.encoding().panelCount(rows);
-    float[] x = gaussian(150 * columns, 4);
-    float[] together = new float[150 * rows];
+    FloatArray x = gaussian(150 * columns, 4);
+    FloatArray together = FloatArray.ofLength(150 * rows);
     kernels.multiply(matrix, x, 0, columns, 150, together, 0, rows, 0, panels);
-    float[] apart = new float[150 * rows];
+    FloatArray apart = FloatArray.ofLength(150 * rows);
     for (int t = 0; t < 150; t += 3) {
       for (int panel = 0; panel < panels; panel++) {
         kernels.multiply(
             matrix, x, t * columns, columns, 3, apart, t * rows, rows, panel, panel + 1);
       }
     }
-    assertArrayEquals(bits(together), bits(apart));
+    assertArrayEquals(bits(together.values()), bits(apart.values()));
 
-    float[] single = new float[rows];
+    FloatArray single = FloatArray.ofLength(rows);
     kernels.multiply(matrix, x, 0, columns, 1, single, 0, rows, 0, panels);
-    float[] singleByPanel = new float[rows];
+    FloatArray singleByPanel = FloatArray.ofLength(rows);
     for (int panel = 0; panel < panels; panel++) {
       kernels.multiply(matrix, x, 0, columns, 1, singleByPanel, 0, rows, panel, panel + 1);
     }
-    assertArrayEquals(bits(single), bits(singleByPanel));
+    assertArrayEquals(bits(single.values()), bits(singleByPanel.values()));
   }
 
   @Test
   void refusesWhatItCannotReadOrWrite() {
     try (Arena arena = Arena.ofConfined()) {
       EncodedTensor matrix = RandomMatrix.of(arena, Encoding.Q4, 33, 70, Content.RANDOM, 1);
-      float[] x = new float[140];
-      float[] y = new float[66];
+      FloatArray x = FloatArray.ofLength(140);
+      FloatArray y = FloatArray.ofLength(66);
       for (Kernels kernels : new Kernels[] {Kernels.scalar(), VECTOR}) {
         refuses(IndexOutOfBoundsException.class, kernels, matrix, x, 0, 70, 2, y, 0, 33, 0, 4);
         refuses(IndexOutOfBoundsException.class, kernels, matrix, x, 0, 70, 2, y, 0, 33, -1, 3);
@@ -283,7 +283,7 @@ class MultiplyKernelTest {
         refuses(IllegalArgumentException.class, kernels, matrix, x, 0, 70, 2, y, 0, 32, 0, 3);
         refuses(IllegalArgumentException.class, kernels, matrix, x, 0, 70, 0, y, 0, 33, 0, 3);
       }
-      assertArrayEquals(new float[66], y);
+      assertArrayEquals(new float[66], y.values());
     }
   }
 
@@ -291,11 +291,11 @@ class MultiplyKernelTest {
       Class<? extends Exception> type,
       Kernels kernels,
       EncodedTensor matrix,
-      float[] x,
+      FloatArray x,
       int xOffset,
       int xStride,
       int tokens,
-      float[] y,
+      FloatArray y,
       int yOffset,
       int yStride,
       int panelStart,
@@ -309,8 +309,8 @@ class MultiplyKernelTest {
 
   @Test
   void refusesVectorsHeapMemoryAndClosedMemory() {
-    float[] x = new float[64];
-    float[] y = new float[16];
+    FloatArray x = FloatArray.ofLength(64);
+    FloatArray y = FloatArray.ofLength(16);
     TensorShape shape = TensorShape.matrix(16, 64);
     long bytes = Encoding.F32.encodedBytes(shape);
     EncodedTensor onHeap =
@@ -337,11 +337,11 @@ class MultiplyKernelTest {
     assertTrue(requested == null || VECTOR.description().contains(requested));
   }
 
-  private static float[] gaussian(int length, long seed) {
+  private static FloatArray gaussian(int length, long seed) {
     Random random = new Random(seed);
-    float[] values = new float[length];
+    FloatArray values = FloatArray.ofLength(length);
     for (int i = 0; i < length; i++) {
-      values[i] = (float) random.nextGaussian();
+      values.set(i, (float) random.nextGaussian());
     }
     return values;
   }
