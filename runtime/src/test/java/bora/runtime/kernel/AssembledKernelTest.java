@@ -196,7 +196,7 @@ class AssembledKernelTest {
           RandomMatrix.of(arena, encoding, rows, columns, content, rows + columns);
       for (Activations activations : Activations.values()) {
         float[] x = activations.values(columns);
-        float[] y = new float[rows];
+        FloatArray y = FloatArray.ofLength(rows);
         AssembledProducts.multiplyPairs(
             AssembledPairs.Code.tested(), matrix, x, 0, y, 0, 0, encoding.panelCount(rows));
         int blocks = encoding.blockCount(columns);
@@ -211,7 +211,8 @@ class AssembledKernelTest {
           }
           expected[row] = PairTables.multiply(codes, steps, whole);
         }
-        assertArrayEquals(bits(expected), bits(y), () -> activations + " " + matrix.shape());
+        assertArrayEquals(
+            bits(expected), bits(y.values()), () -> activations + " " + matrix.shape());
       }
     }
   }
