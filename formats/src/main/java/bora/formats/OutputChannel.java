@@ -17,6 +17,8 @@ final class OutputChannel implements AutoCloseable {
   private final FileChannel cached;
   private final Optional<FileChannel> uncached;
 
+  private final StagingBuffers staging = new StagingBuffers(UncachedChannel.BLOCK_BYTES);
+
   /** The system writes to a file one by one, and lets a processor do nothing but wait for it. */
   private final Lock writing = new ReentrantLock();
 
@@ -48,6 +50,11 @@ final class OutputChannel implements AutoCloseable {
   /** Writes all the bytes that remain in a buffer. */
   void writeAt(long offsetBytes, ByteBuffer bytes) throws IOException {
     writeAt(cached, offsetBytes, bytes);
+  }
+
+  /** What {@link #writeBlocksAt} takes: begins at a block of memory. */
+  StagingBuffers.Loan stage(int capacity) {
+    return staging.take(capacity);
   }
 
   /** Writes blocks, aligned in the file and in memory, past the system's cache. */
@@ -100,7 +107,8 @@ final class OutputChannel implements AutoCloseable {
 
   @Override
   public void close() throws IOException {
-    try (cached) {
+    try (cached;
+        staging) {
       if (uncached.isPresent()) {
         uncached.get().close();
       }

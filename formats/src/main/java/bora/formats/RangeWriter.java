@@ -3,7 +3,6 @@ package bora.formats;
 import static bora.formats.UncachedChannel.BLOCK_BYTES;
 
 import java.io.IOException;
-import java.lang.foreign.Arena;
 import java.nio.ByteBuffer;
 
 /**
@@ -18,7 +17,7 @@ public final class RangeWriter implements AutoCloseable {
   private static final int STAGING_BYTES = 16 << 20;
 
   private final OutputChannel channel;
-  private final Arena arena = Arena.ofConfined();
+  private final StagingBuffers.Loan loan;
 
   /** Begins at a block of the file; empty for a range that has no whole block. */
   private final ByteBuffer staging;
@@ -30,7 +29,8 @@ public final class RangeWriter implements AutoCloseable {
     this.channel = channel;
     this.offsetBytes = offsetBytes;
     long capacity = Math.min(STAGING_BYTES, lengthBytes / BLOCK_BYTES * BLOCK_BYTES);
-    this.staging = arena.allocate(capacity, BLOCK_BYTES).asByteBuffer();
+    this.loan = channel.stage((int) capacity);
+    this.staging = loan.bytes();
   }
 
   /** Takes what remains in a buffer. */
@@ -78,6 +78,6 @@ public final class RangeWriter implements AutoCloseable {
   /** Forgets what {@link #finish} has not written. */
   @Override
   public void close() {
-    arena.close();
+    loan.close();
   }
 }
