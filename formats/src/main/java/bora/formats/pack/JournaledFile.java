@@ -76,12 +76,12 @@ final class JournaledFile implements AutoCloseable {
 
   /** The checksum of a tensor that an earlier writer wrote. */
   Optional<Checksum> recordedTensor(TensorKey key) {
-    return journal.flatMap(lines -> lines.tensor(key));
+    return journal.flatMap(lines -> lines.recorded().tensor(key));
   }
 
   /** The SHA-256 of a source file that an earlier writer was told. */
   Optional<String> recordedSource(String name) {
-    return journal.flatMap(lines -> lines.source(name));
+    return journal.flatMap(lines -> lines.recorded().source(name));
   }
 
   void recordTensor(TensorKey key, Checksum checksum) throws IOException {

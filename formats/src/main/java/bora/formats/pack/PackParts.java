@@ -11,7 +11,9 @@ import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.TreeSet;
 import java.util.regex.Matcher;
@@ -19,15 +21,17 @@ import java.util.regex.Pattern;
 
 /** All parts of a pack, to be joined. Owns their mappings. */
 public final class PackParts implements AutoCloseable {
-  private static final Pattern COUNT = Pattern.compile(".*\\.part-[0-9]{5}-of-([0-9]{5})");
+  private static final Pattern COUNT = Pattern.compile(".*\\.part-[0-9]{5}-of-(?!00000)([0-9]{5})");
 
-  /** One part, its file mapped where it has tensors, and its journal. */
-  private record Part(LayoutPart place, Optional<MappedFile> file, PackJournal journal) {}
+  /** One part, its file and what its journal tells. */
+  private record Part(LayoutPart place, MappedFile file, JournalContent journal) {}
 
   private final List<Part> parts;
+  private final Map<TensorKey, Part> holders = new HashMap<>();
 
   private PackParts(List<Part> parts) {
     this.parts = parts;
+    parts.forEach(part -> part.place().tensors().forEach(key -> holders.put(key, part)));
   }
 
   static Path journalOf(Path part) {
@@ -44,12 +48,7 @@ public final class PackParts implements AutoCloseable {
     if (!Files.isRegularFile(file) || Files.size(file) != part.lengthBytes()) {
       return false;
     }
-    String identity = part.identity(work);
-    Optional<PackJournal> journal = PackJournal.read(journalOf(file), identity);
-    if (journal.isPresent()) {
-      journal.get().close();
-    }
-    return journal.isPresent();
+    return JournalContent.read(journalOf(file), part.identity(work)).isPresent();
   }
 
   /**
@@ -61,16 +60,22 @@ public final class PackParts implements AutoCloseable {
    */
   public static PackParts open(Path out, PackLayout layout, String work) throws IOException {
     int count = count(out);
-    List<Part> parts = new ArrayList<>();
-    try {
-      for (int number = 1; number <= count; number++) {
-        parts.add(open(out, LayoutPart.of(layout, number, count), work));
-      }
-      return new PackParts(List.copyOf(parts));
-    } catch (IOException | RuntimeException e) {
-      new PackParts(parts).close();
-      throw e;
+    List<LayoutPart> places = new ArrayList<>();
+    List<Path> files = new ArrayList<>();
+    for (int number = 1; number <= count; number++) {
+      LayoutPart place = LayoutPart.of(layout, number, count);
+      places.add(place);
+      files.add(existing(place, place.file(out)));
     }
+    return MappedFile.openAll(
+        files,
+        mapped -> {
+          List<Part> parts = new ArrayList<>();
+          for (int i = 0; i < count; i++) {
+            parts.add(part(places.get(i), mapped.get(i), work));
+          }
+          return new PackParts(List.copyOf(parts));
+        });
   }
 
   private static int count(Path out) throws IOException {
@@ -98,8 +103,7 @@ public final class PackParts implements AutoCloseable {
     return counts.first();
   }
 
-  private static Part open(Path out, LayoutPart place, String work) throws IOException {
-    Path file = place.file(out);
+  private static Path existing(LayoutPart place, Path file) throws NoSuchFileException {
     if (!Files.isRegularFile(file)) {
       throw new NoSuchFileException(
           file.toString(),
@@ -110,21 +114,23 @@ public final class PackParts implements AutoCloseable {
               + place.count()
               + "` makes it");
     }
-    String identity = place.identity(work);
-    PackJournal journal =
-        PackJournal.read(journalOf(file), identity)
+    return file;
+  }
+
+  private static Part part(LayoutPart place, MappedFile file, String work) throws IOException {
+    Path journal = journalOf(file.path());
+    JournalContent content =
+        JournalContent.read(journal, place.identity(work))
             .orElseThrow(
                 () ->
                     new NoSuchFileException(
-                        journalOf(file).toString(), null, "the part's journal is not there"));
-    if (Files.size(file) != place.lengthBytes()) {
-      journal.close();
+                        journal.toString(), null, "the part's journal is not there"));
+    if (file.bytes().byteSize() != place.lengthBytes()) {
       throw new CorruptFileException(
-          file, "expected " + place.lengthBytes() + " bytes, found " + Files.size(file));
+          file.path(),
+          "expected " + place.lengthBytes() + " bytes, found " + file.bytes().byteSize());
     }
-    Optional<MappedFile> mapped =
-        place.tensors().isEmpty() ? Optional.empty() : Optional.of(MappedFile.open(file));
-    return new Part(place, mapped, journal);
+    return new Part(place, file, content);
   }
 
   /**
@@ -133,20 +139,18 @@ public final class PackParts implements AutoCloseable {
    * @throws CorruptFileException when they are not those that were written
    */
   public MemorySegment tensor(TensorKey key) throws IOException {
-    for (Part part : parts) {
-      if (part.place().tensors().contains(key)) {
-        MappedFile file = part.file().orElseThrow();
-        ByteRange range = part.place().inFile(part.place().layout().tensors().get(key));
-        MemorySegment bytes = file.bytes().asSlice(range.offsetBytes(), range.lengthBytes());
-        String expected = part.journal().tensor(key).map(Checksum::sha256).orElse("none");
-        if (!Sha256.of(bytes).equals(expected)) {
-          throw new CorruptFileException(
-              file.path(), "damaged: " + key + "; remove the part and make it again");
-        }
-        return bytes;
-      }
+    Part part = holders.get(key);
+    if (part == null) {
+      throw new IllegalArgumentException("the pack has no tensor " + key);
     }
-    throw new IllegalArgumentException("the pack has no tensor " + key);
+    ByteRange range = part.place().inFile(part.place().layout().tensors().get(key));
+    MemorySegment bytes = part.file().bytes().asSlice(range.offsetBytes(), range.lengthBytes());
+    String expected = part.journal().tensor(key).map(Checksum::sha256).orElse("none");
+    if (!Sha256.of(bytes).equals(expected)) {
+      throw new CorruptFileException(
+          part.file().path(), "damaged: " + key + "; remove the part and make it again");
+    }
+    return bytes;
   }
 
   /** The SHA-256 of a source file, which one of the parts took. */
@@ -155,10 +159,7 @@ public final class PackParts implements AutoCloseable {
   }
 
   @Override
-  public void close() throws IOException {
-    for (Part part : parts) {
-      part.file().ifPresent(MappedFile::close);
-      part.journal().close();
-    }
+  public void close() {
+    parts.forEach(part -> part.file().close());
   }
 }

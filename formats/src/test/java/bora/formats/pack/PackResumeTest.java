@@ -1,5 +1,6 @@
 package bora.formats.pack;
 
+import static bora.formats.FileErrors.assertCorrupt;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
@@ -11,6 +12,7 @@ import bora.formats.model.TensorKey;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -19,6 +21,8 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** What a writer finds that comes after one that was killed. */
 class PackResumeTest {
@@ -134,6 +138,31 @@ class PackResumeTest {
       Files.write(journal, damaged);
       assertTrue(resume() < keys.size(), "byte " + at);
     }
+  }
+
+  /** Whole lines that no writer of this version wrote: of a journal that was made by others. */
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "tensor",
+        "tensor embed 00000000",
+        "tensor embed 0000000g 0000",
+        "source a",
+        "source a b c",
+        "",
+        "note this"
+      })
+  void aLineOfNoKindIsRefusedAndLeftAsItIs(String line) throws IOException {
+    kill(2);
+    Files.write(journal, JournalContent.line(line), StandardOpenOption.APPEND);
+    byte[] told = Files.readAllBytes(journal);
+    assertCorrupt(
+        journal,
+        () -> PackWriter.resume(out, fixture.layout(), WORK),
+        "expected lines `tensor ID CRC32C SHA256`",
+        "found `" + line + "`",
+        "without --resume");
+    assertArrayEquals(told, Files.readAllBytes(journal));
   }
 
   @Test
