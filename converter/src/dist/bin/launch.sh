@@ -92,12 +92,14 @@ start() {
       if runs_machine_code; then
         # What is left to be compiled is needed at once, and by all processors: the quick compiler has it ready before the other has begun.
         compiling='-XX:TieredStopAtLevel=1 -Dbora.machineCode=required'
+        # Next to nothing is thrown away once all is loaded: room for more of it would only stay resident.
+        heap=-XX:MaxNewSize=32m
       else
         # What a person waits for is short: a loop is compiled once, as a whole, and not from its middle before.
         compiling=-XX:-UseOnStackReplacement
+        # Vectors are objects until their code is compiled: less room, and collecting them is felt.
+        heap=-XX:MaxNewSize=96m
       fi
-      # All that is thrown away is a row of logits a token: room for more of them would only stay resident.
-      heap=-XX:MaxNewSize=96m
       ;;
   esac
 
