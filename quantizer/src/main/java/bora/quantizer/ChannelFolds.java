@@ -23,7 +23,7 @@ import java.util.stream.IntStream;
  * that did go by it were measured to do harm. What is loudest is often the same for all tokens, and
  * softmax and norm forgive that.
  */
-public final class ChannelFolds {
+final class ChannelFolds {
   /** Far from where products with other scales could leave the range of floats. */
   private static final int MAX_EXPONENT = 40;
 
@@ -40,8 +40,8 @@ public final class ChannelFolds {
   }
 
   /** Chooses the folds of a layer. Reads its weights. */
-  public static ChannelFolds of(
-      ModelConfig config, int layer, Function<TensorKey, WeightSource> weights) throws IOException {
+  static ChannelFolds of(ModelConfig config, int layer, Function<TensorKey, WeightSource> weights)
+      throws IOException {
     ChannelFolds folds = new ChannelFolds(config, layer, weights);
     folds.foldAttention();
     folds.foldFeedForward();

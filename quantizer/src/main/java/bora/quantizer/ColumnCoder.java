@@ -11,7 +11,7 @@ import java.lang.foreign.MemorySegment;
  * <p>A coder has buffers of its own and serves one panel after the other; not for several threads
  * at once. The bytes depend on scales and targets alone.
  */
-public interface ColumnCoder {
+interface ColumnCoder {
   /** The encoding; a column has {@code encoding().rowsPerPanel()} rows. */
   Encoding encoding();
 

@@ -5,14 +5,14 @@ import bora.formats.encoding.Encoding;
 import bora.formats.encoding.ScalarGrid;
 
 /** Rounds wanted row scales to those that a format allows: zero, or a finite bf16 of some size. */
-public final class RowScales {
+final class RowScales {
   private RowScales() {}
 
   /**
    * The scale of a row of a trellis encoding whose targets have a root mean square: the multiple of
    * it that is best for Gaussian targets.
    */
-  public static float trellis(Encoding encoding, double rootMeanSquare) {
+  static float trellis(Encoding encoding, double rootMeanSquare) {
     return nearest((float) (rootMeanSquare * trellisFactor(encoding)));
   }
 
@@ -29,12 +29,12 @@ public final class RowScales {
   }
 
   /** The nearest allowed scale; zero for one below the smallest. */
-  public static float nearest(float wanted) {
+  static float nearest(float wanted) {
     return clamp(BFloat16.fromFloat(wanted));
   }
 
   /** The smallest allowed scale that is no less than a wanted one, if any is; zero for zero. */
-  public static float covering(float wanted) {
+  static float covering(float wanted) {
     return clamp((short) ((Float.floatToRawIntBits(wanted) + 0xFFFF) >>> 16));
   }
 

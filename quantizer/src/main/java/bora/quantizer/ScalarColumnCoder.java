@@ -9,7 +9,7 @@ import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 
 /** Rounds columns to the grid of a scalar encoding, with given row scales and sub-scales. */
-public final class ScalarColumnCoder implements ColumnCoder {
+final class ScalarColumnCoder implements ColumnCoder {
   private final Encoding encoding;
   private final int topCode;
   private final float roundingBias;
@@ -22,7 +22,7 @@ public final class ScalarColumnCoder implements ColumnCoder {
   /**
    * @throws IllegalArgumentException when the encoding is no scalar
    */
-  public ScalarColumnCoder(Encoding encoding) {
+  ScalarColumnCoder(Encoding encoding) {
     if (!encoding.isScalar()) {
       throw new IllegalArgumentException(encoding.jsonName() + " has no grid");
     }

@@ -120,6 +120,16 @@ public final class BudgetPlanner {
     }
     SequencedMap<TensorKey, Choice> chosen =
         BudgetAllocation.allocate(choices, granularity, size::of, budgetBytes);
+    return new QuantizationPlan(
+        name,
+        checkpoint.fingerprint(),
+        sensitivities.isPresent() ? calibration.map(Calibration::sha256) : Optional.empty(),
+        config,
+        planned(chosen, choices));
+  }
+
+  private List<PlannedTensor> planned(
+      Map<TensorKey, Choice> chosen, Map<TensorKey, List<Choice>> choices) {
     List<PlannedTensor> planned = new ArrayList<>();
     for (Map.Entry<TensorKey, TensorShape> tensor : config.tensors().entrySet()) {
       TensorKey key = tensor.getKey();
@@ -127,12 +137,7 @@ public final class BudgetPlanner {
       String reason = reason(key, chosen.get(key), choices.get(key));
       planned.add(new PlannedTensor(key, tensor.getValue(), encoding, reason));
     }
-    return new QuantizationPlan(
-        name,
-        checkpoint.fingerprint(),
-        sensitivities.isPresent() ? calibration.map(Calibration::sha256) : Optional.empty(),
-        config,
-        planned);
+    return planned;
   }
 
   private SequencedMap<TensorKey, List<Choice>> choices(int threads, ProgressListener tensors)

@@ -92,7 +92,7 @@ public final class CalibrationRun {
       run.run(source, writer);
     } catch (ArithmeticException e) {
       throw new CorruptFileException(
-          checkpoint.path(), "the model computes no finite numbers: " + e.getMessage());
+          checkpoint.path(), "the model computes no finite numbers: " + e.getMessage(), e);
     }
     return run.coverage;
   }

@@ -92,7 +92,7 @@ public final class SequentialRounding implements AutoCloseable {
       rounding.run(missing);
     } catch (ArithmeticException e) {
       throw new CorruptFileException(
-          checkpoint.path(), "the model computes no finite numbers: " + e.getMessage());
+          checkpoint.path(), "the model computes no finite numbers: " + e.getMessage(), e);
     }
   }
 

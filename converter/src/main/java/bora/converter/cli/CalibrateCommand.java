@@ -97,6 +97,16 @@ final class CalibrateCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException {
+    requireOptions();
+    PrintWriter err = spec.commandLine().getErr();
+    try (Checkpoint checkpoint = CheckpointArgument.open(directory, err)) {
+      calibrate(checkpoint, err);
+    }
+    err.println(Sizes.format("wrote %s: %s", output, Sizes.of(Files.size(output))));
+    return ExitCode.DONE;
+  }
+
+  private void requireOptions() {
     Usage.require(
         spec,
         windows >= 1 && windowTokens >= 4 && sensitivityWindows >= 0,
@@ -110,34 +120,32 @@ final class CalibrateCommand implements Callable<Integer> {
         spec,
         List.of("sequence", "apart").contains(rounding),
         "--rounding: expected sequence or apart, found " + rounding);
-    PrintWriter err = spec.commandLine().getErr();
-    try (Checkpoint checkpoint = CheckpointArgument.open(directory, spec.commandLine().getErr())) {
-      List<int[]> cut = windows(checkpoint);
-      CalibrationSource source =
-          new CalibrationSource(
-              checkpoint.fingerprint(),
-              Sha256.of(input.file(), ProgressListener.NONE),
-              cut.size(),
-              windowTokens,
-              Math.min(sensitivityWindows, cut.size()),
-              "float32");
-      int layers = checkpoint.config().layerCount() + 2;
-      try (Progress progress = Progress.of(err, "calibrating", layers, "layers")) {
-        List<ExpertCoverage> coverage =
-            CalibrationRun.run(
-                checkpoint,
-                source,
-                cut,
-                this::requireCoverage,
-                rounding.equals("sequence"),
-                output,
-                threads.count(spec),
-                progress);
-        report(coverage, err);
-      }
-      err.println(Sizes.format("wrote %s: %s", output, Sizes.of(Files.size(output))));
+  }
+
+  private void calibrate(Checkpoint checkpoint, PrintWriter err) throws IOException {
+    List<int[]> cut = windows(checkpoint);
+    CalibrationSource source =
+        new CalibrationSource(
+            checkpoint.fingerprint(),
+            Sha256.of(input.file(), ProgressListener.NONE),
+            cut.size(),
+            windowTokens,
+            Math.min(sensitivityWindows, cut.size()),
+            "float32");
+    int layers = checkpoint.config().layerCount() + 2;
+    try (Progress progress = Progress.of(err, "calibrating", layers, "layers")) {
+      List<ExpertCoverage> coverage =
+          CalibrationRun.run(
+              checkpoint,
+              source,
+              cut,
+              this::requireCoverage,
+              rounding.equals("sequence"),
+              output,
+              threads.count(spec),
+              progress);
+      report(coverage, err);
     }
-    return ExitCode.DONE;
   }
 
   /** Spread evenly over what is read of the text, for it may change its subject. */

@@ -28,9 +28,4 @@ public enum DType {
   public int bytes() {
     return bytes;
   }
-
-  /** Whether checkpoints may hold weights of this type. */
-  public boolean isWeight() {
-    return this == F32 || this == F16 || this == BF16;
-  }
 }

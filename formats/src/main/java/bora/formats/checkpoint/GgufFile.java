@@ -80,7 +80,6 @@ final class GgufFile implements WeightFile {
       if (!names.add(info.name())) {
         throw wrong(path, info, "expected it once, found it twice");
       }
-      long bytes = byteSize(path, info);
       if (info.offsetBytes() < end || info.offsetBytes() % alignment != 0) {
         throw wrong(
             path,
@@ -92,23 +91,36 @@ final class GgufFile implements WeightFile {
                 + " of the data, found "
                 + info.offsetBytes());
       }
-      if (bytes > data.byteSize() - info.offsetBytes()) {
-        throw wrong(
-            path,
-            info,
-            "expected "
-                + bytes
-                + " bytes from byte "
-                + info.offsetBytes()
-                + " of the data, found data of "
-                + data.byteSize()
-                + "; was the download cut short?");
-      }
-      end = info.offsetBytes() + bytes;
-      tensors.add(stored(path, info, data.asSlice(info.offsetBytes(), bytes)));
+      StoredTensor tensor = stored(path, info, data);
+      end = info.offsetBytes() + tensor.bytes().byteSize();
+      tensors.add(tensor);
     }
     tensors.sort(Comparator.comparing(StoredTensor::name));
     return List.copyOf(tensors);
+  }
+
+  private static StoredTensor stored(Path path, GgufHeader.Info info, MemorySegment data)
+      throws CorruptFileException {
+    long bytes = byteSize(path, info);
+    if (bytes > data.byteSize() - info.offsetBytes()) {
+      throw wrong(
+          path,
+          info,
+          "expected "
+              + bytes
+              + " bytes from byte "
+              + info.offsetBytes()
+              + " of the data, found data of "
+              + data.byteSize()
+              + "; was the download cut short?");
+    }
+    return new StoredTensor(
+        path,
+        info.name(),
+        info.type().name(),
+        info.type().weightType(),
+        info.dimensions(),
+        data.asSlice(info.offsetBytes(), bytes));
   }
 
   private static long byteSize(Path path, GgufHeader.Info info) throws CorruptFileException {
@@ -136,11 +148,6 @@ final class GgufFile implements WeightFile {
       throw new CorruptFileException(
           path, "tensor `" + info.name() + "`: shape " + dimensions + " overflows", e);
     }
-  }
-
-  private static StoredTensor stored(Path path, GgufHeader.Info info, MemorySegment bytes) {
-    return new StoredTensor(
-        path, info.name(), info.type().name(), info.type().weightType(), info.dimensions(), bytes);
   }
 
   private static CorruptFileException wrong(Path path, GgufHeader.Info info, String problem) {

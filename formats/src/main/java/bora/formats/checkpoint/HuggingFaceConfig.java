@@ -16,7 +16,7 @@ import java.util.OptionalInt;
  * not defined must be there; where transformers has a meaning for an absent field ({@code
  * head_dim}, {@code sliding_window}, {@code tie_word_embeddings}), it is followed.
  */
-public final class HuggingFaceConfig {
+final class HuggingFaceConfig {
   /** What transformers' MistralConfig takes for an absent sliding window (null means none). */
   private static final int MISTRAL_DEFAULT_WINDOW = 4096;
 
@@ -32,7 +32,7 @@ public final class HuggingFaceConfig {
    * @throws CorruptFileException when the file is no config of a model that bora knows, or
    *     contradicts itself
    */
-  public static ModelConfig read(Path file) throws IOException {
+  static ModelConfig read(Path file) throws IOException {
     JsonNode root = StrictJson.readObject(file, Checkpoint.MAX_CONFIG_BYTES);
     return new HuggingFaceConfig(file, root).toModelConfig();
   }

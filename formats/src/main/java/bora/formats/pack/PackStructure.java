@@ -63,6 +63,23 @@ final class PackStructure {
     if (crc != PackFormat.crc32c(header.asSlice(0, PackFormat.HEADER_CRC_OFFSET))) {
       throw new CorruptFileException(path, "the header is damaged: its CRC32C does not match");
     }
+    int minor = checkVersion(header);
+    boolean sameAlignments =
+        header.get(LittleEndian.INT, PackFormat.HEADER_LENGTH_OFFSET) == PackFormat.HEADER_BYTES
+            && header.get(LittleEndian.INT, PackFormat.TENSOR_ALIGNMENT_OFFSET)
+                == Encoding.ALIGNMENT_BYTES
+            && header.get(LittleEndian.INT, PackFormat.EXPERT_ALIGNMENT_OFFSET)
+                == PackFormat.EXPERT_ALIGNMENT_BYTES;
+    int reserved = PackFormat.HEADER_RESERVED_OFFSET;
+    if (!sameAlignments
+        || !PackFormat.isZero(header.asSlice(reserved, PackFormat.HEADER_CRC_OFFSET - reserved))) {
+      throw new CorruptFileException(path, "the header is not that of format " + PackFormat.MAJOR);
+    }
+    return minor;
+  }
+
+  /** Returns the minor version. */
+  private int checkVersion(MemorySegment header) throws UnsupportedVersionException {
     int major = header.get(LittleEndian.SHORT, PackFormat.MAJOR_OFFSET) & 0xFFFF;
     int minor = header.get(LittleEndian.SHORT, PackFormat.MINOR_OFFSET) & 0xFFFF;
     if (major != PackFormat.MAJOR) {
@@ -88,17 +105,6 @@ final class PackStructure {
               + ", found 0x"
               + Long.toHexString(unknownFeatures)
               + "; a newer bora reads it");
-    }
-    boolean sameAlignments =
-        header.get(LittleEndian.INT, PackFormat.HEADER_LENGTH_OFFSET) == PackFormat.HEADER_BYTES
-            && header.get(LittleEndian.INT, PackFormat.TENSOR_ALIGNMENT_OFFSET)
-                == Encoding.ALIGNMENT_BYTES
-            && header.get(LittleEndian.INT, PackFormat.EXPERT_ALIGNMENT_OFFSET)
-                == PackFormat.EXPERT_ALIGNMENT_BYTES;
-    int reserved = PackFormat.HEADER_RESERVED_OFFSET;
-    if (!sameAlignments
-        || !PackFormat.isZero(header.asSlice(reserved, PackFormat.HEADER_CRC_OFFSET - reserved))) {
-      throw new CorruptFileException(path, "the header is not that of format " + major);
     }
     return minor;
   }

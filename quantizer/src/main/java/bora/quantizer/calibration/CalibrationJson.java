@@ -40,6 +40,14 @@ final class CalibrationJson {
       var tokens = root.putArray("tokens");
       windows.forEach(window -> IntStream.of(window).forEach(tokens::add));
     }
+    putCoverage(root, coverage);
+    putSensitivities(root, sensitivities);
+    putEncodingLosses(root, encodingLosses);
+    putMoments(root, moments);
+    return StrictJson.toBytes(root);
+  }
+
+  private static void putCoverage(ObjectNode root, List<ExpertCoverage> coverage) {
     var experts = root.putArray("experts");
     for (ExpertCoverage expert : coverage) {
       experts
@@ -49,6 +57,9 @@ final class CalibrationJson {
           .put("tokens", expert.tokens())
           .put("mass", expert.mass());
     }
+  }
+
+  private static void putSensitivities(ObjectNode root, List<GroupSensitivity> sensitivities) {
     var groups = root.putArray("sensitivities");
     for (GroupSensitivity group : sensitivities) {
       ObjectNode node = groups.addObject();
@@ -63,6 +74,10 @@ final class CalibrationJson {
                 tensor.put("loss", loss);
               });
     }
+  }
+
+  private static void putEncodingLosses(
+      ObjectNode root, Map<TensorKey, Map<Encoding, Double>> encodingLosses) {
     if (!encodingLosses.isEmpty()) {
       var tensors = root.putArray("encodingLosses");
       encodingLosses.forEach(
@@ -72,6 +87,9 @@ final class CalibrationJson {
             ofEncoding.forEach((encoding, loss) -> tensor.put(encoding.jsonName(), loss));
           });
     }
+  }
+
+  private static void putMoments(ObjectNode root, List<MomentsEntry> moments) {
     var entries = root.putArray("moments");
     for (MomentsEntry entry : moments) {
       ObjectNode node = entries.addObject();
@@ -82,7 +100,6 @@ final class CalibrationJson {
           .put("bytes", entry.lengthBytes())
           .put("crc32c", entry.crc32c());
     }
-    return StrictJson.toBytes(root);
   }
 
   static CalibrationSource source(JsonFields root) throws CorruptFileException {

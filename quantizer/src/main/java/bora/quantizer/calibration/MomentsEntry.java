@@ -31,25 +31,7 @@ record MomentsEntry(
    * @throws CorruptFileException when they are not those that were written, or no numbers
    */
   SecondMoments read(Path file, MemorySegment bytes) throws CorruptFileException {
-    CRC32C crc = new CRC32C();
-    // Of copies: where a mapped file was cut short, the processor's own instructions for checksums
-    // would end the virtual machine.
-    byte[] chunk = new byte[CHUNK_BYTES];
-    for (long done = 0; done < bytes.byteSize(); done += chunk.length) {
-      int length = (int) Math.min(chunk.length, bytes.byteSize() - done);
-      MemorySegment.copy(bytes, ValueLayout.JAVA_BYTE, done, chunk, 0, length);
-      crc.update(chunk, 0, length);
-    }
-    if ((int) crc.getValue() != crc32c) {
-      throw new CorruptFileException(
-          file,
-          "moments of "
-              + reader
-              + ": checksum: expected "
-              + crc32c
-              + ", found "
-              + (int) crc.getValue());
-    }
+    requireWritten(file, bytes);
     int blockColumns = SecondMoments.blockColumns(columns);
     List<double[][]> blocks = new ArrayList<>();
     long position = 0;
@@ -70,5 +52,27 @@ record MomentsEntry(
       blocks.add(block);
     }
     return new SecondMoments(rows, blocks);
+  }
+
+  private void requireWritten(Path file, MemorySegment bytes) throws CorruptFileException {
+    CRC32C crc = new CRC32C();
+    // Of copies: where a mapped file was cut short, the processor's own instructions for checksums
+    // would end the virtual machine.
+    byte[] chunk = new byte[CHUNK_BYTES];
+    for (long done = 0; done < bytes.byteSize(); done += chunk.length) {
+      int length = (int) Math.min(chunk.length, bytes.byteSize() - done);
+      MemorySegment.copy(bytes, ValueLayout.JAVA_BYTE, done, chunk, 0, length);
+      crc.update(chunk, 0, length);
+    }
+    if ((int) crc.getValue() != crc32c) {
+      throw new CorruptFileException(
+          file,
+          "moments of "
+              + reader
+              + ": checksum: expected "
+              + crc32c
+              + ", found "
+              + (int) crc.getValue());
+    }
   }
 }

@@ -12,12 +12,12 @@ import java.io.IOException;
  * @param squaredNorm sum of the squared weights
  * @param maxAbsError largest difference
  */
-public record QuantizationError(
+record QuantizationError(
     long elementCount, double squaredError, double squaredNorm, double maxAbsError) {
   private static final int TILE_COLUMNS = 256;
 
   /** The error of nothing, to add others to. */
-  public static final QuantizationError NONE = new QuantizationError(0, 0, 0, 0);
+  static final QuantizationError NONE = new QuantizationError(0, 0, 0, 0);
 
   /**
    * Compares every weight with what the scalar definition of the encoding decodes, one panel at a
@@ -25,8 +25,7 @@ public record QuantizationError(
    *
    * @throws IllegalArgumentException when the shapes differ
    */
-  public static QuantizationError measure(WeightSource source, EncodedTensor encoded)
-      throws IOException {
+  static QuantizationError measure(WeightSource source, EncodedTensor encoded) throws IOException {
     if (!source.shape().equals(encoded.shape())) {
       throw new IllegalArgumentException(
           source.key() + ": expected shape " + source.shape() + ", found " + encoded.shape());
@@ -87,7 +86,7 @@ public record QuantizationError(
   }
 
   /** The error of both together. */
-  public QuantizationError plus(QuantizationError other) {
+  QuantizationError plus(QuantizationError other) {
     return new QuantizationError(
         Math.addExact(elementCount, other.elementCount),
         squaredError + other.squaredError,
@@ -96,12 +95,12 @@ public record QuantizationError(
   }
 
   /** Squared error relative to the squared weights; 0 where there is no error. */
-  public double relativeSquared() {
+  double relativeSquared() {
     return squaredError == 0 ? 0 : squaredError / squaredNorm;
   }
 
   /** The signal-to-noise ratio in decibels; infinite where there is no error. */
-  public double decibels() {
+  double decibels() {
     return -10 * StrictMath.log10(relativeSquared());
   }
 }
