@@ -219,7 +219,10 @@ record CheckpointDirectory(
     List<Path> shards = new ArrayList<>();
     for (String name : names) {
       Path shard = directory.resolve(name);
-      requireFile(directory, shard, "the index names it; download it again");
+      requireFile(
+          directory,
+          shard,
+          index.isPresent() ? "the index names it; download it again" : "download it again");
       shards.add(shard);
     }
     return shards;

@@ -6,7 +6,6 @@ import bora.formats.model.TensorKey;
 import bora.formats.model.TensorRole;
 import bora.formats.model.TensorShape;
 import java.nio.file.Path;
-import java.util.Collection;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -35,7 +34,7 @@ record CheckpointTensors(
   Map<TensorKey, SourceTensor> of(List<WeightFile> files) throws CorruptFileException {
     SortedMap<String, StoredTensor> stored = byName(files);
     requireIndexed(stored);
-    requireEnough(stored.values());
+    requireEnough(stored.size(), files);
     Map<TensorKey, SourceTensor> tensors = new LinkedHashMap<>();
     Set<String> used = new HashSet<>();
     for (Map.Entry<TensorKey, TensorShape> tensor : config.tensors().entrySet()) {
@@ -82,21 +81,22 @@ record CheckpointTensors(
    * A config that asks for more layers or experts than there can be must not be listed tensor by
    * tensor. Fused experts are fewer tensors than the model has, but not fewer weights.
    */
-  private void requireEnough(Collection<StoredTensor> stored) throws CorruptFileException {
-    long tooMany = stored.size() + MISSING_TENSORS_TOLD_ONE_BY_ONE;
-    if (config.tensorCount() > tooMany && !hasEnoughWeights(stored)) {
+  private void requireEnough(int stored, List<WeightFile> files) throws CorruptFileException {
+    long tooMany = stored + MISSING_TENSORS_TOLD_ONE_BY_ONE;
+    if (config.tensorCount() > tooMany && !hasEnoughWeights(files)) {
       throw new CorruptFileException(
           path,
           "number of tensors: expected "
               + config.tensorCount()
               + " by the config, found "
-              + stored.size()
+              + stored
               + "; is a shard missing, or is it the config of another model?");
     }
   }
 
-  private boolean hasEnoughWeights(Collection<StoredTensor> stored) {
-    long bytes = stored.stream().mapToLong(tensor -> tensor.bytes().byteSize()).sum();
+  /** By the files: tensors may share a storage, and then claim together what none of them has. */
+  private boolean hasEnoughWeights(List<WeightFile> files) {
+    long bytes = files.stream().mapToLong(file -> file.data().byteSize()).sum();
     try {
       // No type has more than two weights a byte.
       return config.parameterCount() / 2 <= bytes;

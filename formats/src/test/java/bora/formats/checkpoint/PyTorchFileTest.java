@@ -252,4 +252,17 @@ class PyTorchFileTest {
     Path recorded = recorded(name);
     assertCorrupt(recorded, () -> PyTorchFile.open(recorded), word);
   }
+
+  /** As many weights as the config asks for, all of them the same mebibyte. */
+  @Test
+  void aStorageSharedByManyTensorsIsNotTakenForAsManyWeights() throws IOException {
+    CheckpointFixture.mixtral().config("num_local_experts", 1 << 20).write(directory);
+    Files.delete(directory.resolve("model.safetensors"));
+    TorchFixture torch = new TorchFixture().tensor("a", "F32", new byte[1 << 20], 1 << 18);
+    for (int i = 0; i < 8000; i++) {
+      torch.sharing("a" + i, "a");
+    }
+    torch.write(directory.resolve("pytorch_model.bin"));
+    assertCorrupt(directory, () -> Checkpoint.open(directory), "number of tensors");
+  }
 }

@@ -41,16 +41,25 @@ final class TorchFixture {
     return this;
   }
 
+  /** A tensor that is another's storage again. */
+  TorchFixture sharing(String name, String owner) {
+    tensors.put(name, tensors.get(owner));
+    return this;
+  }
+
   Path write(Path file) throws IOException {
     Map<String, byte[]> entries = new LinkedHashMap<>();
     entries.put("data.pkl", pickle());
     entries.put("byteorder", bytes("little"));
-    int key = 0;
-    for (Tensor tensor : tensors.values()) {
-      entries.put("data/" + key++, tensor.bytes());
-    }
+    storages().forEach((tensor, key) -> entries.put("data/" + key, tensor.bytes()));
     entries.put("version", bytes("3\n"));
     return archive(file, entries, ZipEntry.STORED);
+  }
+
+  private Map<Tensor, Integer> storages() {
+    Map<Tensor, Integer> keys = new LinkedHashMap<>();
+    tensors.values().forEach(tensor -> keys.putIfAbsent(tensor, keys.size()));
+    return keys;
   }
 
   /** A zip archive with all entries in one folder. */
@@ -76,10 +85,10 @@ final class TorchFixture {
 
   private byte[] pickle() {
     op("\u0080\u0002ccollections\nOrderedDict\nq\u0000)Rq\u0001(");
-    int key = 0;
+    Map<Tensor, Integer> storages = storages();
     for (Map.Entry<String, Tensor> tensor : tensors.entrySet()) {
       text(tensor.getKey());
-      tensor(key++, tensor.getValue());
+      tensor(storages.get(tensor.getValue()), tensor.getValue());
     }
     op("u}");
     text("_metadata");

@@ -15,6 +15,9 @@ final class CalibrationFormat {
   static final byte[] MAGIC = {(byte) 0x89, 'B', 'O', 'C', '\r', '\n', 0x1A, 1};
   static final int FOOTER_BYTES = 32;
 
+  /** Far more than the tokens of any calibration take. */
+  private static final long MAX_MANIFEST_BYTES = 256L << 20;
+
   private CalibrationFormat() {}
 
   static byte[] footer(long offsetBytes, byte[] manifest) {
@@ -45,7 +48,7 @@ final class CalibrationFormat {
     long length = bytes.get(LittleEndian.LONG, end + 8);
     if (offset < MAGIC.length
         || length < 0
-        || length > Integer.MAX_VALUE
+        || length > MAX_MANIFEST_BYTES
         || offset != end - length) {
       throw new CorruptFileException(
           file, "manifest: expected to end at " + end + ", found " + offset + " + " + length);

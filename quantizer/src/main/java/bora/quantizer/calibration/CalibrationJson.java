@@ -149,7 +149,8 @@ final class CalibrationJson {
     for (JsonFields node : root.objects("sensitivities")) {
       SequencedMap<TensorKey, Double> losses = new LinkedHashMap<>();
       for (JsonFields tensor : node.objects("losses")) {
-        losses.put(ModelConfigJson.readKey(tensor), finite(tensor, "loss"));
+        TensorKey key = ModelConfigJson.readKey(tensor);
+        requireNew(tensor, key, losses.put(key, finite(tensor, "loss")));
         tensor.refuseOthers();
       }
       groups.add(new GroupSensitivity(node.text("name"), finite(node, "divergence"), losses));
@@ -171,10 +172,17 @@ final class CalibrationJson {
           }
         }
         tensor.refuseOthers();
-        losses.put(key, ofEncoding);
+        requireNew(tensor, key, losses.put(key, ofEncoding));
       }
     }
     return losses;
+  }
+
+  private static void requireNew(JsonFields node, TensorKey key, Object earlier)
+      throws CorruptFileException {
+    if (earlier != null) {
+      throw node.wrong("role", "each tensor once", key + " again");
+    }
   }
 
   private static double finite(JsonFields node, String key) throws CorruptFileException {
@@ -201,6 +209,9 @@ final class CalibrationJson {
               node.integer("bytes"),
               node.smallInteger("crc32c"));
       node.refuseOthers();
+      if (entry.rows() < 0) {
+        throw node.wrong("rows", "a number that is not negative", entry.rows());
+      }
       if (columns < 1 || entry.lengthBytes() != MomentsEntry.bytesOf(columns)) {
         throw node.wrong("bytes", "those of " + columns + " columns", entry.lengthBytes());
       }
@@ -208,7 +219,7 @@ final class CalibrationJson {
         throw node.wrong("offset", Long.toString(expectedOffset), entry.offsetBytes());
       }
       expectedOffset = Math.addExact(expectedOffset, entry.lengthBytes());
-      entries.put(reader, entry);
+      requireNew(node, reader, entries.put(reader, entry));
     }
     if (expectedOffset != endBytes) {
       throw root.wrong("moments", "to end at " + endBytes, expectedOffset);

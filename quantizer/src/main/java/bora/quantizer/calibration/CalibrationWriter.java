@@ -38,9 +38,14 @@ public final class CalibrationWriter implements MomentsSource, AutoCloseable {
   /** Opens {@code <out>.partial}. */
   public static CalibrationWriter create(Path out) throws IOException {
     CalibrationWriter writer = new CalibrationWriter(PartialFile.open(out));
-    writer.file.truncate(0);
-    writer.append(ByteBuffer.wrap(CalibrationFormat.MAGIC));
-    return writer;
+    try {
+      writer.file.truncate(0);
+      writer.append(ByteBuffer.wrap(CalibrationFormat.MAGIC));
+      return writer;
+    } catch (IOException | RuntimeException e) {
+      writer.close();
+      throw e;
+    }
   }
 
   /**

@@ -15,15 +15,20 @@ record MomentsEntry(
     TensorKey reader, int columns, long rows, long offsetBytes, long lengthBytes, int crc32c) {
   private static final int CHUNK_BYTES = 1 << 16;
 
-  /** Bytes of the moments of an input. */
+  /**
+   * Bytes of the moments of an input.
+   *
+   * @param columns at least 1
+   */
   static long bytesOf(int columns) {
     int blockColumns = SecondMoments.blockColumns(columns);
-    long values = 0;
-    for (int first = 0; first < columns; first += blockColumns) {
-      long width = Math.min(blockColumns, columns - first);
-      values += width * (width + 1) / 2;
-    }
+    long whole = Math.multiplyExact(columns / blockColumns, triangle(blockColumns));
+    long values = Math.addExact(whole, triangle(columns % blockColumns));
     return Math.multiplyExact(values, (long) Float.BYTES);
+  }
+
+  private static long triangle(long width) {
+    return width * (width + 1) / 2;
   }
 
   /**

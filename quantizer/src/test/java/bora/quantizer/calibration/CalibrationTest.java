@@ -1,5 +1,6 @@
 package bora.quantizer.calibration;
 
+import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
@@ -9,11 +10,14 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import bora.formats.CorruptFileException;
 import bora.formats.MismatchedArtifactException;
 import bora.formats.encoding.Encoding;
+import bora.formats.encoding.LittleEndian;
 import bora.formats.model.Architecture;
 import bora.formats.model.ModelConfig;
 import bora.formats.model.TensorKey;
 import bora.formats.model.TensorRole;
 import java.io.IOException;
+import java.io.OutputStream;
+import java.lang.foreign.MemorySegment;
 import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -27,6 +31,8 @@ import java.util.SequencedMap;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 class CalibrationTest {
   private static final ModelConfig CONFIG =
@@ -139,6 +145,57 @@ class CalibrationTest {
       String expected = file + ": was cut short while it was in use: expected ";
       assertTrue(thrown.getMessage().startsWith(expected), thrown.getMessage());
     }
+  }
+
+  /** Writes the file again with another manifest, its checksum right. */
+  private Path forge(String target, String replacement) throws IOException {
+    byte[] whole = Files.readAllBytes(write());
+    int footer = whole.length - CalibrationFormat.FOOTER_BYTES;
+    long offset = MemorySegment.ofArray(whole).get(LittleEndian.LONG, footer);
+    String manifest = new String(whole, (int) offset, footer - (int) offset, UTF_8);
+    byte[] forged = manifest.replace(target, replacement).getBytes(UTF_8);
+    Path file = directory.resolve("forged");
+    try (OutputStream out = Files.newOutputStream(file)) {
+      out.write(whole, 0, (int) offset);
+      out.write(forged);
+      out.write(CalibrationFormat.footer(offset, forged));
+    }
+    return file;
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      quoteCharacter = '`',
+      value = {
+        "`\"columns\":4`, `\"columns\":2147483647`, those of 2147483647 columns",
+        "`\"columns\":4`, `\"columns\":0`, those of 0 columns",
+        "`\"rows\":45`, `\"rows\":-1`, not negative",
+        "`\"encodingLosses\":[`,"
+            + " `\"encodingLosses\":[{\"layer\":0,\"expert\":null,\"role\":\"q\",\"q4\":1.0},`,"
+            + " once"
+      })
+  void refusesWhatNoWriterSays(String target, String replacement, String problem)
+      throws IOException {
+    Path forged = forge(target, replacement);
+    CorruptFileException thrown =
+        assertThrows(
+            CorruptFileException.class,
+            () -> Calibration.open(forged, CONFIG, SOURCE.checkpoint()));
+    assertTrue(thrown.getMessage().contains(problem), thrown.getMessage());
+  }
+
+  /** The widest would be counted block by block for ever, where the count of columns wraps. */
+  @ParameterizedTest
+  @CsvSource({
+    "1, 4",
+    "4, 40",
+    "4096, 33562624",
+    "4097, 16785412",
+    "6144, 25178112",
+    "2147483647, 8800387981312"
+  })
+  void reckonsTheBytesOfAnyNumberOfColumns(int columns, long bytes) {
+    assertEquals(bytes, MomentsEntry.bytesOf(columns));
   }
 
   @Test
