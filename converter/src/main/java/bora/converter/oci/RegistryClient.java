@@ -72,9 +72,9 @@ final class RegistryClient implements AutoCloseable {
             .headers()
             .firstValue("Location")
             .orElseThrow(() -> problem("began an upload without saying where"));
-    URI upload = begun.uri().resolve(location);
+    URI upload = address(begun.uri(), location);
     String query = "digest=" + encode(blob.digest());
-    URI target = URI.create(upload + (upload.getRawQuery() == null ? "?" : "&") + query);
+    URI target = address(upload, upload + (upload.getRawQuery() == null ? "?" : "&") + query);
     HttpResponse<InputStream> done =
         send(target, "PUT", BodyPublishers.ofFile(file), "application/octet-stream");
     require(done, "uploading " + blob.digest(), 201);
@@ -131,7 +131,8 @@ final class RegistryClient implements AutoCloseable {
         throw problem("too many redirections");
       }
       at =
-          at.resolve(
+          address(
+              at,
               answer
                   .headers()
                   .firstValue("Location")
@@ -140,6 +141,28 @@ final class RegistryClient implements AutoCloseable {
       answer = sendOnce(at, method, body, contentType);
     }
     return answer;
+  }
+
+  /**
+   * An address that the registry names, which is another's word: followed where it is as safe as
+   * the registry's own.
+   *
+   * @param base what it may be relative to
+   */
+  URI address(URI base, String text) throws IOException {
+    URI address;
+    try {
+      address = base.resolve(text);
+    } catch (IllegalArgumentException e) {
+      throw new IOException(reference.host() + ": names no address: `" + text + "`", e);
+    }
+    boolean safe =
+        "https".equalsIgnoreCase(address.getScheme())
+            || (plainHttp && "http".equalsIgnoreCase(address.getScheme()));
+    if (!safe || address.getHost() == null) {
+      throw problem("names an unsafe address: expected one of https, found `" + address + "`");
+    }
+    return address;
   }
 
   private static boolean isRedirect(HttpResponse<?> answer) {
@@ -162,8 +185,12 @@ final class RegistryClient implements AutoCloseable {
     if (own) {
       authorization.ifPresent(value -> request.header("Authorization", value));
     }
+    return exchange(request.build());
+  }
+
+  private HttpResponse<InputStream> exchange(HttpRequest request) throws IOException {
     try {
-      return http.send(request.build(), BodyHandlers.ofInputStream());
+      return http.send(request, BodyHandlers.ofInputStream());
     } catch (ConnectException e) {
       throw new IOException(reference.host() + ": the registry cannot be reached" + reason(e), e);
     } catch (IOException e) {
@@ -207,20 +234,13 @@ final class RegistryClient implements AutoCloseable {
         query.append(parameters.group(1)).append('=').append(encode(parameters.group(2)));
       }
     }
-    if (realm == null || !(realm.startsWith("https://") || plainHttp)) {
-      throw problem("demands a token without a safe address to get it from");
+    if (realm == null) {
+      throw problem("demands a token without an address to get it from");
     }
-    HttpRequest.Builder request =
-        HttpRequest.newBuilder(URI.create(realm + (realm.contains("?") ? "&" : "?") + query))
-            .timeout(SMALL_REQUEST_TIMEOUT);
+    URI service = address(uri(""), realm + (realm.contains("?") ? "&" : "?") + query);
+    HttpRequest.Builder request = HttpRequest.newBuilder(service).timeout(SMALL_REQUEST_TIMEOUT);
     credentials.basic().ifPresent(basic -> request.header("Authorization", "Basic " + basic));
-    HttpResponse<InputStream> answer;
-    try {
-      answer = http.send(request.build(), BodyHandlers.ofInputStream());
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-      throw new IOException(reference.host() + ": interrupted", e);
-    }
+    HttpResponse<InputStream> answer = exchange(request.build());
     require(answer, "asking for a token", 200);
     try (InputStream body = answer.body()) {
       JsonNode json =

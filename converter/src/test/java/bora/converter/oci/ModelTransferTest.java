@@ -14,6 +14,7 @@ import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.ServerSocket;
+import java.net.URI;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -295,6 +296,35 @@ class ModelTransferTest {
         assertTrue(
             refusal.getMessage().contains("not what the manifest names"), refusal.getMessage());
         assertFalse(Files.exists(out));
+      }
+    }
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "false, /v2/x?y=z, https://host/v2/x?y=z",
+    "false, https://elsewhere/blob, https://elsewhere/blob",
+    "false, http://host/v2/x, unsafe address",
+    "false, file:///etc/passwd, unsafe address",
+    "false, mailto:a, unsafe address",
+    "false, https:///x, unsafe address",
+    "false, https://[, no address",
+    "false, 'https://a b', no address",
+    "true, http://elsewhere/blob, http://elsewhere/blob",
+    "true, ftp://host/v2/x, unsafe address"
+  })
+  void followsTheAddressesOfARegistryWhereTheyAreSafe(
+      boolean plainHttp, String location, String expected) throws IOException {
+    RegistryReference reference = RegistryReference.parse("host/m");
+    URI base = URI.create("https://host/v2/m/blobs/uploads/");
+    try (RegistryClient client =
+        new RegistryClient(
+            reference, plainHttp, RegistryCredentials.of(reference.host(), Map.of()))) {
+      if (expected.contains("://")) {
+        assertEquals(URI.create(expected), client.address(base, location));
+      } else {
+        IOException refusal = assertThrows(IOException.class, () -> client.address(base, location));
+        assertTrue(refusal.getMessage().contains(expected), refusal.getMessage());
       }
     }
   }
