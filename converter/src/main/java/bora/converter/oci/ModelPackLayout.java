@@ -2,6 +2,7 @@ package bora.converter.oci;
 
 import bora.formats.CorruptFileException;
 import bora.formats.Sha256;
+import bora.formats.SmallFile;
 import bora.formats.json.JsonFields;
 import bora.formats.json.StrictJson;
 import bora.formats.pack.ShardName;
@@ -70,6 +71,7 @@ public final class ModelPackLayout {
     try {
       Files.createLink(blob, file);
     } catch (UnsupportedOperationException | IOException e) {
+      // Another file system, or one without links.
       Files.copy(file, blob);
     }
   }
@@ -188,10 +190,10 @@ public final class ModelPackLayout {
     }
     Descriptor descriptor = Descriptor.read(manifests.getFirst());
     Path file = descriptor.in(layout);
-    if (descriptor.bytes() > ModelManifest.MAX_BYTES || !Files.isRegularFile(file)) {
+    if (!Files.isRegularFile(file)) {
       throw new CorruptFileException(index, "its manifest is not there: " + descriptor.digest());
     }
-    byte[] json = Files.readAllBytes(file);
+    byte[] json = SmallFile.read(file, ModelManifest.MAX_BYTES);
     if (!Sha256.of(json).equals(descriptor.sha256())) {
       throw new CorruptFileException(file, "damaged: its bytes do not have the hash of its name");
     }

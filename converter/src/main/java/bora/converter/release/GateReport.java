@@ -1,12 +1,11 @@
 package bora.converter.release;
 
-import bora.formats.CorruptFileException;
+import bora.formats.SmallFile;
 import bora.formats.json.JsonFields;
 import bora.formats.json.StrictJson;
 import bora.formats.pack.ShardName;
 import com.fasterxml.jackson.databind.JsonNode;
 import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.Map;
@@ -31,7 +30,7 @@ public record GateReport(
     String reference,
     long scoredPositions) {
   private static final String ENDING = ".report.json";
-  private static final long MAX_BYTES = 256L << 20;
+  private static final int MAX_BYTES = 256 << 20;
 
   /** Where a pack's report lies when nothing else is said: {@code X.report.json} beside X.bora. */
   public static Path beside(Path pack) {
@@ -39,12 +38,7 @@ public record GateReport(
   }
 
   static GateReport read(Path file) throws IOException {
-    long bytes = Files.size(file);
-    if (bytes > MAX_BYTES) {
-      throw new CorruptFileException(
-          file, "expected a report of at most " + MAX_BYTES + " bytes, found " + bytes);
-    }
-    byte[] json = Files.readAllBytes(file);
+    byte[] json = SmallFile.read(file, MAX_BYTES);
     JsonNode root = StrictJson.parseObject(file, json);
     JsonFields fields = JsonFields.of(file, root);
     SequencedMap<String, Double> metrics = new LinkedHashMap<>();

@@ -1,12 +1,11 @@
 package bora.converter.release;
 
-import bora.formats.CorruptFileException;
 import bora.formats.MismatchedArtifactException;
+import bora.formats.SmallFile;
 import bora.formats.pack.PackReader;
 import java.io.IOException;
 import java.lang.foreign.ValueLayout;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
@@ -93,12 +92,7 @@ record Licence(Optional<String> spdxId, SortedMap<String, byte[]> files) {
   private static SortedMap<String, byte[]> given(List<Path> paths) throws IOException {
     SortedMap<String, byte[]> files = new TreeMap<>();
     for (Path path : paths) {
-      if (Files.size(path) > MAX_BYTES) {
-        throw new CorruptFileException(
-            path,
-            "expected a licence of at most " + MAX_BYTES + " bytes, found " + Files.size(path));
-      }
-      files.put(path.getFileName().toString(), Files.readAllBytes(path));
+      files.put(path.getFileName().toString(), SmallFile.read(path, MAX_BYTES));
     }
     if (!hasLicence(files)) {
       // Whatever it was called, the hub and people look for this name.

@@ -6,7 +6,6 @@ import bora.formats.json.StrictJson;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Base64;
@@ -16,7 +15,7 @@ import java.util.List;
 final class SignatureBundle {
   private static final String MEDIA_TYPE = "application/vnd.dev.sigstore.bundle.v0.3+json";
   private static final String PAYLOAD_TYPE = "application/vnd.in-toto+json";
-  private static final long MAX_BYTES = 256L << 20;
+  private static final int MAX_BYTES = 256 << 20;
 
   private SignatureBundle() {}
 
@@ -47,12 +46,7 @@ final class SignatureBundle {
    * @throws CorruptFileException when the file is no bundle, or the key did not sign it
    */
   static byte[] read(Path file, VerificationKey key) throws IOException {
-    long bytes = Files.size(file);
-    if (bytes > MAX_BYTES) {
-      throw new CorruptFileException(
-          file, "expected a signature of at most " + MAX_BYTES + " bytes, found " + bytes);
-    }
-    JsonFields root = JsonFields.of(file, StrictJson.parseObject(file, Files.readAllBytes(file)));
+    JsonFields root = JsonFields.of(file, StrictJson.readObject(file, MAX_BYTES));
     requireText(root, "mediaType", MEDIA_TYPE);
     readMaterial(root.object("verificationMaterial"), key);
     JsonFields envelope = root.object("dsseEnvelope");

@@ -4,7 +4,6 @@ import bora.formats.CorruptFileException;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.security.GeneralSecurityException;
-import java.security.KeyPair;
 import java.security.PrivateKey;
 import java.security.PublicKey;
 import java.security.Signature;
@@ -15,7 +14,6 @@ import org.bouncycastle.jce.provider.BouncyCastleProvider;
 import org.bouncycastle.jce.spec.ECPublicKeySpec;
 import org.bouncycastle.openssl.PEMEncryptedKeyPair;
 import org.bouncycastle.openssl.PEMKeyPair;
-import org.bouncycastle.openssl.jcajce.JcaPEMKeyConverter;
 import org.bouncycastle.pkcs.PKCS8EncryptedPrivateKeyInfo;
 
 /** A private elliptic-curve key, as {@code openssl} writes it, and the public one beside it. */
@@ -39,14 +37,11 @@ public final class SigningKey {
    */
   public static SigningKey read(Path file) throws IOException {
     Object found = PemFile.read(file);
-    JcaPEMKeyConverter converter = new JcaPEMKeyConverter().setProvider(PROVIDER);
     PrivateKey key =
         switch (found) {
-          case PEMKeyPair pair -> {
-            KeyPair keys = converter.getKeyPair(pair);
-            yield keys.getPrivate();
-          }
-          case PrivateKeyInfo info -> converter.getPrivateKey(info);
+          case PEMKeyPair pair ->
+              PemFile.key(file, converter -> converter.getKeyPair(pair).getPrivate());
+          case PrivateKeyInfo info -> PemFile.key(file, converter -> converter.getPrivateKey(info));
           case PEMEncryptedKeyPair _ -> throw encrypted(file);
           case PKCS8EncryptedPrivateKeyInfo _ -> throw encrypted(file);
           default ->

@@ -13,7 +13,6 @@ import java.util.Base64;
 import org.bouncycastle.asn1.x509.SubjectPublicKeyInfo;
 import org.bouncycastle.cert.X509CertificateHolder;
 import org.bouncycastle.openssl.PEMKeyPair;
-import org.bouncycastle.openssl.jcajce.JcaPEMKeyConverter;
 
 /** A public elliptic-curve key. */
 public final class VerificationKey {
@@ -38,7 +37,7 @@ public final class VerificationKey {
       throw new CorruptFileException(
           file, "expected a public key (-----BEGIN PUBLIC KEY-----), found " + describe(found));
     }
-    PublicKey key = new JcaPEMKeyConverter().setProvider(SigningKey.PROVIDER).getPublicKey(info);
+    PublicKey key = PemFile.key(file, converter -> converter.getPublicKey(info));
     if (!(key instanceof ECPublicKey elliptic)) {
       throw new CorruptFileException(
           file,

@@ -202,4 +202,28 @@ class SignedDirectoryTest {
       assertTrue(refusal[0].contains(refusal[1]), refusal[0]);
     }
   }
+
+  /** Keys come from elsewhere: a damaged one is named, whatever the library makes of it. */
+  @Test
+  void aKeyWithAnyByteChangedIsReadOrNamed() throws Exception {
+    KeyPair keys = keys("EC", "secp256r1");
+    for (Path whole : List.of(pem("key.pem", keys.getPrivate()), pem("p.pem", keys.getPublic()))) {
+      byte[] bytes = Files.readAllBytes(whole);
+      Path damaged = temporary.resolve("damaged.pem");
+      for (int i = 0; i < bytes.length; i++) {
+        byte[] changed = bytes.clone();
+        changed[i] ^= 1;
+        Files.write(damaged, changed);
+        try {
+          if (whole.endsWith("key.pem")) {
+            SigningKey unused = SigningKey.read(damaged);
+          } else {
+            VerificationKey unused = VerificationKey.read(damaged);
+          }
+        } catch (IOException e) {
+          assertTrue(e.getMessage().startsWith(damaged + ": "), e.getMessage());
+        }
+      }
+    }
+  }
 }
