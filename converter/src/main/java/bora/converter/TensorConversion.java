@@ -177,8 +177,13 @@ final class TensorConversion {
     RoundedTensors store =
         new RoundedTensors() {
           @Override
-          public boolean load(TensorKey key, MemorySegment bytes) throws IOException {
-            return output.writer().read(key, bytes);
+          public boolean has(TensorKey key) {
+            return output.writer().has(key);
+          }
+
+          @Override
+          public void load(TensorKey key, MemorySegment bytes) throws IOException {
+            output.writer().read(key, bytes);
           }
 
           @Override

@@ -7,13 +7,15 @@ import java.lang.foreign.MemorySegment;
 
 /** Where tensors go that are rounded in sequence, and where those are that were rounded before. */
 public interface RoundedTensors {
+  /** Whether an earlier run of the same rounding made a tensor. */
+  boolean has(TensorKey key);
+
   /**
-   * Reads a tensor that an earlier run of the same rounding made.
+   * Reads a tensor that there is.
    *
    * @param bytes receives it; as long as its encoding wants it
-   * @return whether there is one
    */
-  boolean load(TensorKey key, MemorySegment bytes) throws IOException;
+  void load(TensorKey key, MemorySegment bytes) throws IOException;
 
   /**
    * Takes a tensor that was rounded now, once.

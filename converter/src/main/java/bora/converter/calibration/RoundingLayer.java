@@ -91,12 +91,13 @@ final class RoundingLayer implements AutoCloseable {
     owned.add(loaded);
     List<TensorKey> missing = new ArrayList<>();
     for (TensorKey key : keys) {
-      EncodedTensor tensor = loaded.allocate(key, encodings.get(key), weights(key).shape());
-      if (store.load(key, tensor.bytes())) {
-        rounded.put(key, tensor);
-      } else {
+      if (!store.has(key)) {
         missing.add(key);
+        continue;
       }
+      EncodedTensor tensor = loaded.allocate(key, encodings.get(key), weights(key).shape());
+      store.load(key, tensor.bytes());
+      rounded.put(key, tensor);
     }
     return missing;
   }

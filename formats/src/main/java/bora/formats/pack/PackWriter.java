@@ -169,15 +169,20 @@ public final class PackWriter implements AutoCloseable {
     return true;
   }
 
+  /** Whether a tensor was written or recovered. */
+  public boolean has(TensorKey key) {
+    return tensorSums.containsKey(key);
+  }
+
   /**
-   * Reads back a tensor that was written or recovered.
+   * Reads back a tensor.
    *
    * @param bytes receives it, as many as it has
-   * @return whether there is one
+   * @throws IllegalArgumentException unless it was written or recovered
    */
-  public boolean read(TensorKey key, MemorySegment bytes) throws IOException {
-    if (!tensorSums.containsKey(key)) {
-      return false;
+  public void read(TensorKey key, MemorySegment bytes) throws IOException {
+    if (!has(key)) {
+      throw new IllegalArgumentException("not written yet: " + key);
     }
     ByteRange range = inFile(layout.tensors().get(key));
     for (long done = 0; done < range.lengthBytes(); done += READ_BYTES) {
@@ -186,7 +191,6 @@ public final class PackWriter implements AutoCloseable {
         throw new CorruptFileException(partial(), "shorter than was written");
       }
     }
-    return true;
   }
 
   /** The SHA-256 of a source file as the interrupted writer was told it. */

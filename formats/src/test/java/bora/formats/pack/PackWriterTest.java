@@ -11,6 +11,7 @@ import bora.formats.model.TensorKey;
 import bora.formats.model.TensorRole;
 import bora.formats.model.TestConfigs;
 import java.io.IOException;
+import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
@@ -213,6 +214,22 @@ class PackWriterTest {
       assertThrows(IllegalStateException.class, () -> writer.finish(PackFixture.PROVENANCE));
     }
     assertEquals(List.of(), files());
+  }
+
+  @Test
+  void whatWasWrittenCanBeReadBackAndNothingElse() throws IOException {
+    TensorKey key = TensorKey.ofModel(TensorRole.EMBEDDING);
+    byte[] bytes = fixture.tensors().get(key);
+    try (PackWriter writer = PackWriter.create(out, fixture.layout())) {
+      byte[] read = new byte[bytes.length];
+      assertFalse(writer.has(key));
+      assertThrows(
+          IllegalArgumentException.class, () -> writer.read(key, MemorySegment.ofArray(read)));
+      PackFixture.append(writer, key, bytes);
+      assertTrue(writer.has(key));
+      writer.read(key, MemorySegment.ofArray(read));
+      assertArrayEquals(bytes, read);
+    }
   }
 
   @Test
