@@ -92,7 +92,11 @@ record Licence(Optional<String> spdxId, SortedMap<String, byte[]> files) {
   private static SortedMap<String, byte[]> given(List<Path> paths) throws IOException {
     SortedMap<String, byte[]> files = new TreeMap<>();
     for (Path path : paths) {
-      files.put(path.getFileName().toString(), SmallFile.read(path, MAX_BYTES));
+      String name = path.getFileName().toString();
+      if (files.put(name, SmallFile.read(path, MAX_BYTES)) != null) {
+        throw new MismatchedArtifactException(
+            path, "another licence file has this name; rename one of them");
+      }
     }
     if (!hasLicence(files)) {
       // Whatever it was called, the hub and people look for this name.

@@ -28,6 +28,9 @@ public final class Release implements AutoCloseable {
   private static final String BILL_OF_MATERIALS = "bom.cdx.json";
   private static final String SUMS = "SHA256SUMS";
 
+  /** As long as any. */
+  private static final String UNKNOWN_HASH = "0".repeat(64);
+
   private final String name;
   private final List<ReleasedPack> packs;
   private final Licence licence;
@@ -115,9 +118,6 @@ public final class Release implements AutoCloseable {
     files.add(new ReleaseFile(SUMS, ReleaseWriter.sums(sums).length, UNKNOWN_HASH));
     return ReleaseSummary.preview(name, packs, files);
   }
-
-  /** As long as any. */
-  private static final String UNKNOWN_HASH = "0".repeat(64);
 
   private byte[] billOfMaterials(Map<String, String> sha256) throws IOException {
     return new BillOfMaterials(name, packs, licence, request.origin(), date).write(sha256);

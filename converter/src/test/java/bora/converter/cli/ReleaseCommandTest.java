@@ -295,6 +295,14 @@ class ReleaseCommandTest {
         Refusal.of("a failed gate", 1, "the verification failed", "failed.bora"),
         Refusal.of("no licence", 3, "it carries no licence file", "unlicensed"),
         Refusal.of("an unknown licence", 3, "such as apache-2.0, found mine", "--license", "mine"),
+        Refusal.of(
+            "two licences of one name",
+            3,
+            "another licence file has this name",
+            "--license-file",
+            "file",
+            "--license-file",
+            "file"),
         Refusal.of("a public key to sign", 3, "expected a private key", "--sign", "public.pem"),
         Refusal.of("no key", 3, "nokey.pem: no such file", "--sign", "nokey.pem"),
         Refusal.of("shards too small", 3, "cannot be cut so small", "--max-shard-size", "1000"),
@@ -320,7 +328,8 @@ class ReleaseCommandTest {
     }
     boolean named = false;
     for (int i = 0; i < options.size(); i++) {
-      boolean path = i > 0 && List.of("-o", "--sign").contains(options.get(i - 1));
+      boolean path =
+          i > 0 && List.of("-o", "--sign", "--license-file").contains(options.get(i - 1));
       named |= options.get(i).equals("-o");
       arguments.add(path ? directory.resolve(options.get(i).toString()) : options.get(i));
     }
