@@ -127,6 +127,7 @@ final class DecoderLayer implements AutoCloseable {
     feedForward.addToken(weights, layer, position, normalized, residual, observer);
   }
 
+  /** From what the norm left to what o reads. */
   private void attend(LayerWeights weights, int cacheLayer, int firstPosition, int count) {
     product.compute(weights.query(), normalized, 0, count, queries, 0);
     product.compute(weights.key(), normalized, 0, count, keys, 0);
@@ -137,6 +138,7 @@ final class DecoderLayer implements AutoCloseable {
     attention.compute(cacheLayer, firstPosition, count, queries, attended);
   }
 
+  /** Adds what o makes of it to the residual stream. */
   private void addAttended(LayerWeights weights, int count) {
     product.compute(weights.attentionOutput(), attended, 0, count, normalized, 0);
     kernels.addScaled(1, normalized, 0, residual, 0, count * config.hiddenSize());
