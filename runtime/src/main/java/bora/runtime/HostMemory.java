@@ -67,11 +67,7 @@ public record HostMemory(
             * config.layerCount()
             * config.kvWidth()
             * KvCache.slots(config, contextTokens, maxBatch);
-    return numbers
-        * switch (cacheType) {
-          case F32 -> Float.BYTES;
-          case BF16 -> Short.BYTES;
-        };
+    return numbers * cacheType.format().bytes();
   }
 
   /** Of {@link DecoderLayer} and {@link FeedForward}, whose integers are as large as floats. */

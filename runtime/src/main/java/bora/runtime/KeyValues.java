@@ -12,48 +12,26 @@ import java.lang.foreign.SegmentAllocator;
 final class KeyValues {
   private final int headDim;
 
-  /** Of a key, and of a value. */
-  private final int words;
-
-  /** [block, word, slot of the block]. */
+  /** [block, component, slot of the block]. */
   private final CachedFloats keys;
 
-  /** [slot, word]. */
+  /** [slot, component]. */
   private final CachedFloats values;
 
   /**
    * @param capacity slots, whole blocks of keys
-   * @param headDim even for bf16
    * @param memory gives {@link #byteSize} in two parts, and outlives this object
    */
   KeyValues(KvCacheType type, int capacity, int headDim, SegmentAllocator memory) {
     this.headDim = headDim;
-    keys = allocate(type, capacity, headDim, memory);
-    values = allocate(type, capacity, headDim, memory);
-    words = keys.words(headDim);
-  }
-
-  private static CachedFloats allocate(
-      KvCacheType type, int capacity, int headDim, SegmentAllocator memory) {
-    int length = length(type, capacity, headDim);
-    return switch (type) {
-      case F32 -> CachedFloats.float32(memory, length);
-      case BF16 -> CachedFloats.bfloat16(memory, length);
-    };
-  }
-
-  private static int length(KvCacheType type, int capacity, int headDim) {
-    return Math.multiplyExact(
-        capacity,
-        switch (type) {
-          case F32 -> headDim;
-          case BF16 -> headDim / 2;
-        });
+    int length = Math.multiplyExact(capacity, headDim);
+    keys = new CachedFloats(type.format(), memory, length);
+    values = new CachedFloats(type.format(), memory, length);
   }
 
   /** The memory that keys and values of so many slots take. */
   static long byteSize(KvCacheType type, int capacity, int headDim) {
-    return 2 * CachedFloats.byteSize(length(type, capacity, headDim));
+    return 2 * CachedFloats.byteSize(type.format(), Math.multiplyExact(capacity, headDim));
   }
 
   /**
@@ -64,8 +42,8 @@ final class KeyValues {
    */
   void put(int slot, float[] k, int kOffset, float[] v, int vOffset) {
     int lane = slot % Kernels.KEYS_PER_BLOCK;
-    keys.put((slot - lane) * words + lane, Kernels.KEYS_PER_BLOCK, k, kOffset, headDim);
-    values.put(slot * words, 1, v, vOffset, headDim);
+    keys.put((slot - lane) * headDim + lane, Kernels.KEYS_PER_BLOCK, k, kOffset, headDim);
+    values.put(slot * headDim, 1, v, vOffset, headDim);
   }
 
   /**
@@ -89,7 +67,7 @@ final class KeyValues {
         rows,
         headDim,
         keys,
-        firstSlot * words,
+        firstSlot * headDim,
         blocks,
         scores,
         scoresOffset,
@@ -113,7 +91,7 @@ final class KeyValues {
         weightsStride,
         rows,
         values,
-        firstSlot * words,
+        firstSlot * headDim,
         count,
         headDim,
         sums,

@@ -18,7 +18,7 @@ final class HostMemoryTest {
   static Stream<Arguments> sessions() {
     return Stream.of(
         Arguments.of(RandomModel.DENSE, 600, KvCacheType.F32),
-        Arguments.of(RandomModel.DENSE, 600, KvCacheType.BF16),
+        Arguments.of(RandomModel.DENSE, 600, KvCacheType.F16),
         Arguments.of(RandomModel.DENSE, 9000, KvCacheType.F32),
         Arguments.of(RandomModel.DENSE_WINDOWED_TIED, 9000, KvCacheType.F32),
         Arguments.of(RandomModel.EXPERTS, 600, KvCacheType.F32),

@@ -170,16 +170,21 @@ final class SessionTest {
   }
 
   @ParameterizedTest
-  @EnumSource(names = {"SCALAR", "VECTOR"})
-  void aCacheInBFloat16RoundsKeysAndValuesOnly(KernelChoice kernels) {
+  @EnumSource(names = {"SCALAR", "VECTOR", "AUTO"})
+  void aCacheOfHalfTheBytesRoundsKeysAndValuesOnly(KernelChoice kernels) {
     RandomModel random = RandomModel.of(RandomModel.DENSE);
     int[] tokens = random.tokens(TOKENS);
     try (Model model = random.open(kernels)) {
       float[] exact = model.newSession(TOKENS).prefill(tokens, ForwardObserver.NONE);
-      Session rounded = model.newSession(TOKENS, KvCacheType.BF16);
-      float[] logits = rounded.prefill(tokens, ForwardObserver.NONE);
-      assertClose("logit", exact, logits, BFLOAT16_TOLERANCE);
-      assertFalse(Arrays.equals(exact, logits));
+      float[] float16 =
+          model.newSession(TOKENS, KvCacheType.F16).prefill(tokens, ForwardObserver.NONE);
+      float[] bfloat16 =
+          model.newSession(TOKENS, KvCacheType.BF16).prefill(tokens, ForwardObserver.NONE);
+      assertClose("logit", exact, bfloat16, BFLOAT16_TOLERANCE);
+      // Three bits more.
+      assertClose("logit", exact, float16, BFLOAT16_TOLERANCE / 8);
+      assertFalse(Arrays.equals(exact, bfloat16));
+      assertFalse(Arrays.equals(exact, float16));
     }
   }
 

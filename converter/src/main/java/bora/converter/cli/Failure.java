@@ -29,8 +29,7 @@ final class Failure implements CommandLine.IExecutionExceptionHandler {
           err.println("bora: " + printable(message(MappedFile.unreadable(fault))));
       case NoMachineCodeException missing -> err.println("bora: " + missing.getMessage());
       case ContextTooLargeException large ->
-          err.println(
-              "bora: " + large.getMessage() + "; a shorter context or --kv-cache bf16 takes less");
+          err.println("bora: " + large.getMessage() + "; a shorter context takes less");
       case OutOfMemoryError memory ->
           err.println(
               "bora: too little memory: "

@@ -8,9 +8,10 @@ final class KvCacheOption {
   @Option(
       names = "--kv-cache",
       paramLabel = "TYPE",
-      defaultValue = "f32",
+      defaultValue = "f16",
       description =
-          "keep keys and values as f32 or, in half the memory, as bf16; default ${DEFAULT-VALUE}")
+          "keep keys and values as f32 or, in half the memory, rounded to f16 or bf16;"
+              + " default ${DEFAULT-VALUE}")
   private KvCacheType type;
 
   KvCacheType type() {

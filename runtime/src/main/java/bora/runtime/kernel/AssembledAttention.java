@@ -8,45 +8,40 @@ import java.util.SplittableRandom;
 /** The kernels of attention in machine code: what each call is given. Arguments are checked. */
 final class AssembledAttention {
   private static final int LANES = 16;
+  private static final int CHUNK = AttentionCode.CHUNK_VECTORS * LANES;
   private static final int MAX_ROWS = AttentionCode.MAX_ROWS;
 
-  /** Assembled and tested at the first use, by what the cache holds. */
-  private static AssembledAttention float32;
+  /** Assembled and tested at the first use. */
+  private static final AssembledAttention[] OF_FORMAT =
+      new AssembledAttention[CacheFormat.values().length];
 
-  private static AssembledAttention bfloat16;
-
-  private final boolean ofBFloat16;
+  private final CacheFormat format;
   private final MachineCode[] scores = new MachineCode[MAX_ROWS];
   private final MachineCode[] addWeighted = new MachineCode[MAX_ROWS];
 
-  private AssembledAttention(boolean ofBFloat16) {
-    this.ofBFloat16 = ofBFloat16;
-    Arrays.setAll(scores, i -> AttentionCode.scores(i + 1, ofBFloat16));
-    Arrays.setAll(addWeighted, i -> AttentionCode.addWeighted(i + 1, ofBFloat16));
+  private AssembledAttention(CacheFormat format) {
+    this.format = format;
+    Arrays.setAll(scores, i -> AttentionCode.scores(i + 1, format));
+    Arrays.setAll(addWeighted, i -> AttentionCode.addWeighted(i + 1, format));
   }
 
   /**
-   * For keys or values of one kind, the same at every call.
+   * For keys or values of one format, the same at every call.
    *
    * @throws IllegalStateException when the code does not compute what it should
    */
   static AssembledAttention of(CachedFloats cached) {
-    AssembledAttention attention = cached.areBFloat16() ? bfloat16 : float32;
-    return attention != null ? attention : make(cached.areBFloat16());
+    AssembledAttention attention = OF_FORMAT[cached.format().ordinal()];
+    return attention != null ? attention : make(cached.format());
   }
 
-  private static synchronized AssembledAttention make(boolean ofBFloat16) {
-    AssembledAttention made = ofBFloat16 ? bfloat16 : float32;
-    if (made == null) {
-      made = new AssembledAttention(ofBFloat16);
+  private static synchronized AssembledAttention make(CacheFormat format) {
+    if (OF_FORMAT[format.ordinal()] == null) {
+      AssembledAttention made = new AssembledAttention(format);
       made.test();
-      if (ofBFloat16) {
-        bfloat16 = made;
-      } else {
-        float32 = made;
-      }
+      OF_FORMAT[format.ordinal()] = made;
     }
-    return made;
+    return OF_FORMAT[format.ordinal()];
   }
 
   /** {@link Kernels#scores}. */
@@ -66,9 +61,9 @@ final class AssembledAttention {
     }
     AssembledScratch scratch = AssembledScratch.ofThread();
     scratch.setParameter(AttentionCode.ROWS_STRIDE, bytes(headDim));
-    scratch.setParameter(AttentionCode.CACHE_OFFSET, bytes(keysOffset));
+    scratch.setParameter(AttentionCode.CACHE_OFFSET, (long) keysOffset * format.bytes());
     scratch.setParameter(AttentionCode.RESULTS_STRIDE, bytes(scoresStride));
-    scratch.setParameter(AttentionCode.KEY_WORDS, keys.words(headDim));
+    scratch.setParameter(AttentionCode.KEY_COMPONENTS, headDim);
     scratch.setParameter(AttentionCode.COUNT, blocks);
     for (int row = 0; row < rows; row += MAX_ROWS) {
       scratch.setParameter(AttentionCode.ROWS_OFFSET, bytes(queriesOffset + row * headDim));
@@ -94,15 +89,14 @@ final class AssembledAttention {
       return;
     }
     AssembledScratch scratch = AssembledScratch.ofThread();
-    int words = values.words(headDim);
-    int chunkWords = AttentionCode.chunkVectors(ofBFloat16) * LANES;
-    int rest = words % chunkWords;
+    int rest = headDim % CHUNK;
     scratch.setParameter(AttentionCode.ROWS_STRIDE, bytes(weightsStride));
-    scratch.setParameter(AttentionCode.CACHE_OFFSET, bytes(valuesOffset));
-    scratch.setParameter(AttentionCode.VALUE_BYTES, bytes(words));
+    scratch.setParameter(AttentionCode.CACHE_OFFSET, (long) valuesOffset * format.bytes());
+    scratch.setParameter(AttentionCode.VALUE_BYTES, (long) headDim * format.bytes());
+    scratch.setParameter(AttentionCode.RESULTS_STRIDE, bytes(headDim));
     scratch.setParameter(AttentionCode.COUNT, count);
     scratch.setParameter(AttentionCode.REST, rest);
-    for (int vector = 0; vector * LANES < chunkWords; vector++) {
+    for (int vector = 0; vector < AttentionCode.CHUNK_VECTORS; vector++) {
       int lanes = Math.clamp(rest - vector * LANES, 0, LANES);
       scratch.setParameter(AttentionCode.REST_MASKS + Long.BYTES * vector, (1 << lanes) - 1);
     }
@@ -110,27 +104,23 @@ final class AssembledAttention {
       scratch.setParameter(AttentionCode.ROWS_OFFSET, bytes(weightsOffset + row * weightsStride));
       scratch.setParameter(AttentionCode.RESULTS_OFFSET, bytes(sumsOffset + row * headDim));
       // The code counts them down.
-      scratch.setParameter(AttentionCode.CHUNKS, words / chunkWords);
+      scratch.setParameter(AttentionCode.CHUNKS, headDim / CHUNK);
       addWeighted[Math.min(MAX_ROWS, rows - row) - 1].run(
           scratch.parameters, weights.segment(), values.segment(), sums.segment());
     }
   }
 
-  private static long bytes(int words) {
-    return (long) words * Float.BYTES;
+  private static long bytes(int floats) {
+    return (long) floats * Float.BYTES;
   }
 
   /** Holds each function against its definition: a whole chunk of components, and a rest. */
   private void test() {
-    int words = AttentionCode.chunkVectors(ofBFloat16) * LANES + LANES + 3;
-    int headDim = ofBFloat16 ? 2 * words : words;
+    int headDim = CHUNK + LANES + 3;
     int keys = Kernels.KEYS_PER_BLOCK;
     SplittableRandom random = new SplittableRandom(1);
     Arena memory = Arena.ofAuto();
-    CachedFloats cached =
-        ofBFloat16
-            ? CachedFloats.bfloat16(memory, keys * words)
-            : CachedFloats.float32(memory, keys * words);
+    CachedFloats cached = new CachedFloats(format, memory, keys * headDim);
     cached.put(0, 1, random(random, keys * headDim).values(), 0, keys * headDim);
     for (int rows = 1; rows <= MAX_ROWS; rows++) {
       FloatArray x = random(random, rows * Math.max(keys, headDim));
@@ -139,13 +129,8 @@ final class AssembledAttention {
       int row = rows - 1;
       for (int key = 0; key < keys; key += 7) {
         float sum = 0;
-        for (int word = 0; word < words; word++) {
-          int at = word * keys + key;
-          float first = x.get(row * headDim + word);
-          sum = Math.fma(cached.get(at, false), first, sum);
-          if (ofBFloat16) {
-            sum = Math.fma(cached.get(at, true), x.get(row * headDim + words + word), sum);
-          }
+        for (int i = 0; i < headDim; i++) {
+          sum = Math.fma(cached.get(i * keys + key), x.get(row * headDim + i), sum);
         }
         AssembledSelfTest.check("attention", sum, found.get(row * keys + key));
       }
@@ -154,8 +139,7 @@ final class AssembledAttention {
       for (int i = 0; i < headDim; i += 5) {
         float sum = x.get(row * headDim + i);
         for (int s = 0; s < keys; s++) {
-          int at = s * words + i % words;
-          sum = Math.fma(cached.get(at, i >= words), x.get(row * keys + s), sum);
+          sum = Math.fma(cached.get(s * headDim + i), x.get(row * keys + s), sum);
         }
         AssembledSelfTest.check("attention", sum, sums.get(row * headDim + i));
       }

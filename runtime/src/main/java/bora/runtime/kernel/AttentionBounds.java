@@ -40,8 +40,7 @@ final class AttentionBounds {
   }
 
   static void checkValues(CachedFloats values, int offset, int count, int headDim) {
-    int words = Math.multiplyExact(count, values.words(headDim));
-    Objects.checkFromIndexSize(offset, words, values.length());
+    Objects.checkFromIndexSize(offset, Math.multiplyExact(count, headDim), values.length());
   }
 
   private static void checkRows(int rows) {

@@ -42,11 +42,11 @@ final class AttentionCode {
   /** Where in the third array the first row's scores or sums are. */
   static final int RESULTS_OFFSET = 24;
 
-  /** From one row of scores to the next. */
+  /** From one row of scores or sums to the next. */
   static final int RESULTS_STRIDE = 32;
 
-  /** Words of a key, or bytes of a value. */
-  static final int KEY_WORDS = 40;
+  /** Components of a key, or bytes of a value. */
+  static final int KEY_COMPONENTS = 40;
 
   static final int VALUE_BYTES = 40;
 
@@ -66,7 +66,12 @@ final class AttentionCode {
   private static final int FIRST_VALUE = 112;
 
   private static final int VECTOR_BYTES = 64;
-  private static final int BLOCK_BYTES = Kernels.KEYS_PER_BLOCK * Float.BYTES;
+  private static final int SCORES_BYTES = Kernels.KEYS_PER_BLOCK * Float.BYTES;
+
+  /** Vectors of components that are added to at once. */
+  static final int CHUNK_VECTORS = 4;
+
+  private static final int LINE_BYTES = 64;
   private static final int PREFETCH_BYTES = 2048;
 
   /** How many values ahead their lines are asked for. */
@@ -78,17 +83,18 @@ final class AttentionCode {
 
   private final Assembler a = new Assembler();
   private final int rows;
-  private final boolean bfloat16;
-  private final Label highHalf = new Label();
+  private final CacheFormat format;
 
-  private final Zmm[] words = {new Zmm(16), new Zmm(17), new Zmm(18), new Zmm(19)};
-  private final Zmm[] halves = {new Zmm(20), new Zmm(21), new Zmm(22), new Zmm(23)};
-  private final Zmm factor = new Zmm(24);
-  private final Zmm highHalves = new Zmm(25);
+  /** Of a vector's components as they are kept. */
+  private final int keptBytes;
 
-  private AttentionCode(int rows, boolean bfloat16) {
+  private final Zmm[] loaded = {new Zmm(16), new Zmm(17), new Zmm(18), new Zmm(19)};
+  private final Zmm factor = new Zmm(20);
+
+  private AttentionCode(int rows, CacheFormat format) {
     this.rows = rows;
-    this.bfloat16 = bfloat16;
+    this.format = format;
+    keptBytes = VECTOR_BYTES / Float.BYTES * format.bytes();
   }
 
   /**
@@ -96,8 +102,8 @@ final class AttentionCode {
    *
    * @param rows 1 to {@link #MAX_ROWS}
    */
-  static MachineCode scores(int rows, boolean bfloat16) {
-    AttentionCode code = new AttentionCode(rows, bfloat16);
+  static MachineCode scores(int rows, CacheFormat format) {
+    AttentionCode code = new AttentionCode(rows, format);
     code.assembleScores();
     return MachineCode.of(code.a);
   }
@@ -107,15 +113,10 @@ final class AttentionCode {
    *
    * @param rows 1 to {@link #MAX_ROWS}
    */
-  static MachineCode addWeighted(int rows, boolean bfloat16) {
-    AttentionCode code = new AttentionCode(rows, bfloat16);
+  static MachineCode addWeighted(int rows, CacheFormat format) {
+    AttentionCode code = new AttentionCode(rows, format);
     code.assembleAddWeighted();
     return MachineCode.of(code.a);
-  }
-
-  /** Vectors of words that are added at once. */
-  static int chunkVectors(boolean bfloat16) {
-    return bfloat16 ? 2 : 4;
   }
 
   private static Zmm sum(int row, int vector) {
@@ -139,17 +140,24 @@ final class AttentionCode {
     a.add(RCX, Address.of(RDI, RESULTS_OFFSET));
     a.mov(R8, Address.of(RDI, ROWS_STRIDE));
     a.lea(R9, Address.of(R8, R8, 2, 0));
-    if (bfloat16) {
-      a.vpbroadcastd(highHalves, Address.of(highHalf));
-    }
   }
 
   private void end() {
     a.mov(RAX, 0L);
     a.vzeroupper();
     a.ret();
-    a.bind(highHalf);
-    a.words(0xFFFF_0000);
+  }
+
+  /** Loads components as floats; those outside the mask become zero. */
+  private void load(Zmm to, MaskRegister mask, Address from) {
+    switch (format) {
+      case FLOAT32 -> a.vmovups(to, mask, from);
+      case FLOAT16 -> a.vcvtph2ps(to, mask, from);
+      case BFLOAT16 -> {
+        a.vpmovzxwd(to, mask, from);
+        a.vpslld(to, to, Short.SIZE);
+      }
+    }
   }
 
   private void assembleScores() {
@@ -162,32 +170,24 @@ final class AttentionCode {
       clear(sum(row, 0));
       clear(sum(row, 1));
     }
-    a.mov(R10, Address.of(RDI, KEY_WORDS));
-    if (bfloat16) {
-      a.lea(RAX, Address.of(RSI, R10, Float.BYTES, 0));
-    }
-    Label word = new Label();
-    a.bind(word);
+    a.mov(R10, Address.of(RDI, KEY_COMPONENTS));
+    Label component = new Label();
+    a.bind(component);
     for (int vector = 0; vector < 2; vector++) {
-      int offset = vector * VECTOR_BYTES;
-      a.vmovups(words[vector], Address.of(RDX, offset));
-      a.prefetcht0(Address.of(RDX, PREFETCH_BYTES + offset));
+      load(loaded[vector], MaskRegister.ALL, Address.of(RDX, vector * keptBytes));
     }
-    if (bfloat16) {
-      for (int vector = 0; vector < 2; vector++) {
-        a.vpslld(halves[vector], words[vector], Short.SIZE);
-        a.vpandd(words[vector], words[vector], highHalves);
-      }
-      addProducts(RSI, halves);
-      addProducts(RAX, words);
-      a.add(RAX, Float.BYTES);
-    } else {
-      addProducts(RSI, words);
+    for (int line = 0; line < 2 * keptBytes; line += LINE_BYTES) {
+      a.prefetcht0(Address.of(RDX, PREFETCH_BYTES + line));
+    }
+    for (int row = 0; row < rows; row++) {
+      a.vpbroadcastd(factor, inRow(row, RSI, R8, R9, 0));
+      a.vfmadd231ps(sum(row, 0), loaded[0], factor);
+      a.vfmadd231ps(sum(row, 1), loaded[1], factor);
     }
     a.add(RSI, Float.BYTES);
-    a.add(RDX, BLOCK_BYTES);
+    a.add(RDX, 2 * keptBytes);
     a.dec(R10);
-    a.jnz(word);
+    a.jnz(component);
     a.mov(RAX, Address.of(RDI, RESULTS_STRIDE));
     a.lea(R10, Address.of(RAX, RAX, 2, 0));
     for (int row = 0; row < rows; row++) {
@@ -195,27 +195,18 @@ final class AttentionCode {
         a.vmovups(inRow(row, RCX, RAX, R10, vector * VECTOR_BYTES), sum(row, vector));
       }
     }
-    a.add(RCX, BLOCK_BYTES);
+    a.add(RCX, SCORES_BYTES);
     a.mov(RSI, Address.of(RDI, FIRST_ROW));
     a.dec(R11);
     a.jnz(block);
     end();
   }
 
-  /** Adds the products of a component of each row's query and of two vectors of keys. */
-  private void addProducts(Gpr queries, Zmm[] keys) {
-    for (int row = 0; row < rows; row++) {
-      a.vpbroadcastd(factor, inRow(row, queries, R8, R9, 0));
-      a.vfmadd231ps(sum(row, 0), keys[0], factor);
-      a.vfmadd231ps(sum(row, 1), keys[1], factor);
-    }
-  }
-
   private void assembleAddWeighted() {
     begin();
     a.mov(Address.of(RDI, FIRST_ROW), RSI);
     a.mov(Address.of(RDI, FIRST_VALUE), RDX);
-    for (int vector = 0; vector < chunkVectors(bfloat16); vector++) {
+    for (int vector = 0; vector < CHUNK_VECTORS; vector++) {
       a.mov(RAX, Address.of(RDI, REST_MASKS + Long.BYTES * vector));
       a.kmovw(MASKS[vector], RAX);
     }
@@ -243,40 +234,22 @@ final class AttentionCode {
 
   /** Adds all values to a chunk of the sums, and goes on to the next. */
   private void addChunk(boolean masked) {
-    int vectors = chunkVectors(bfloat16);
-    forEachSum(
-        (address, mask, sum) -> {
-          if (masked) {
-            a.vmovups(sum, mask, address);
-          } else {
-            a.vmovups(sum, address);
-          }
-        });
+    forEachSum((address, mask, sum) -> a.vmovups(sum, masked ? mask : MaskRegister.ALL, address));
     a.mov(R11, Address.of(RDI, COUNT));
     Label value = new Label();
     a.bind(value);
-    for (int vector = 0; vector < vectors; vector++) {
-      Address address = Address.of(RDX, vector * VECTOR_BYTES);
-      if (masked) {
-        a.vmovups(words[vector], MASKS[vector], address);
-      } else {
-        a.vmovups(words[vector], address);
-      }
-      // Also for the chunk that follows.
-      a.prefetcht0(Address.of(RDX, R10, PREFETCH_VALUES, vector * VECTOR_BYTES));
-      a.prefetcht0(Address.of(RDX, R10, PREFETCH_VALUES, (vectors + vector) * VECTOR_BYTES));
+    for (int vector = 0; vector < CHUNK_VECTORS; vector++) {
+      MaskRegister mask = masked ? MASKS[vector] : MaskRegister.ALL;
+      load(loaded[vector], mask, Address.of(RDX, vector * keptBytes));
     }
-    if (bfloat16) {
-      for (int vector = 0; vector < vectors; vector++) {
-        a.vpslld(halves[vector], words[vector], Short.SIZE);
-        a.vpandd(halves[vectors + vector], words[vector], highHalves);
-      }
+    // Also for the chunk that follows.
+    for (int line = 0; line < 2 * CHUNK_VECTORS * keptBytes; line += LINE_BYTES) {
+      a.prefetcht0(Address.of(RDX, R10, PREFETCH_VALUES, line));
     }
-    Zmm[] values = bfloat16 ? halves : words;
     for (int row = 0; row < rows; row++) {
       a.vpbroadcastd(factor, inRow(row, RSI, R8, R9, 0));
-      for (int vector = 0; vector < values.length; vector++) {
-        a.vfmadd231ps(sum(row, vector), values[vector], factor);
+      for (int vector = 0; vector < CHUNK_VECTORS; vector++) {
+        a.vfmadd231ps(sum(row, vector), loaded[vector], factor);
       }
     }
     a.add(RSI, Float.BYTES);
@@ -287,9 +260,9 @@ final class AttentionCode {
     // Back to the first weight, and on to the next chunk of the first value and of the sums.
     a.mov(RSI, Address.of(RDI, FIRST_ROW));
     a.mov(RDX, Address.of(RDI, FIRST_VALUE));
-    a.add(RDX, vectors * VECTOR_BYTES);
+    a.add(RDX, CHUNK_VECTORS * keptBytes);
     a.mov(Address.of(RDI, FIRST_VALUE), RDX);
-    a.add(RCX, vectors * VECTOR_BYTES);
+    a.add(RCX, CHUNK_VECTORS * VECTOR_BYTES);
   }
 
   /** What is done with a vector of sums. */
@@ -297,35 +270,15 @@ final class AttentionCode {
     void assemble(Address address, MaskRegister mask, Zmm sum);
   }
 
-  /** Of bf16, the components of the upper halves are half a head further. */
   private void forEachSum(SumUse use) {
-    int vectors = chunkVectors(bfloat16);
-    a.lea(RAX, Address.of(R10, R10, 2, 0));
-    if (bfloat16) {
-      a.lea(R11, Address.of(RCX, R10, 1, 0));
-    }
+    a.mov(RAX, Address.of(RDI, RESULTS_STRIDE));
+    a.lea(R11, Address.of(RAX, RAX, 2, 0));
     for (int row = 0; row < rows; row++) {
-      for (int vector = 0; vector < vectors; vector++) {
-        int offset = vector * VECTOR_BYTES;
-        if (bfloat16) {
-          use.assemble(ofRowOfSums(row, RCX, offset), MASKS[vector], sum(row, vector));
-          use.assemble(ofRowOfSums(row, R11, offset), MASKS[vector], sum(row, vectors + vector));
-        } else {
-          use.assemble(inRow(row, RCX, R10, RAX, offset), MASKS[vector], sum(row, vector));
-        }
+      for (int vector = 0; vector < CHUNK_VECTORS; vector++) {
+        Address address = inRow(row, RCX, RAX, R11, vector * VECTOR_BYTES);
+        use.assemble(address, MASKS[vector], sum(row, vector));
       }
     }
-  }
-
-  /** Rows of sums of bf16 are two values long. */
-  private static Address ofRowOfSums(int row, Gpr base, int offset) {
-    return switch (row) {
-      case 0 -> Address.of(base, offset);
-      case 1 -> Address.of(base, R10, 2, offset);
-      case 2 -> Address.of(base, R10, 4, offset);
-      case 3 -> Address.of(base, RAX, 2, offset);
-      default -> throw new AssertionError(row);
-    };
   }
 
   private void clear(Zmm register) {

@@ -1,19 +1,17 @@
 package bora.runtime.kernel;
 
 import static bora.runtime.kernel.Lanes.FLOATS;
-import static bora.runtime.kernel.Lanes.INTS;
 import static bora.runtime.kernel.Lanes.LITTLE_ENDIAN;
 import static bora.runtime.kernel.Lanes.MEMORY;
 
+import java.lang.foreign.ValueLayout;
 import java.lang.ref.Reference;
 import jdk.incubator.vector.FloatVector;
-import jdk.incubator.vector.IntVector;
-import jdk.incubator.vector.VectorOperators;
 
 /**
  * The kernels of attention: four rows (query heads) at a time, so that a key or value that memory
  * has given serves four products. Fewer rows are done as four of which some are the same. Arguments
- * are checked by the caller.
+ * are checked by the caller. Components of two bytes are first widened, those of a call together.
  *
  * <p>A lane is a position in {@code scores} and a component in {@code addWeighted}: nothing is
  * summed across lanes, so the results do not depend on the width of the vectors.
@@ -26,7 +24,6 @@ final class AttentionKernels {
 
   private static final long BLOCK_BYTES = (long) BLOCK * Float.BYTES;
   private static final long VECTOR_BYTES = (long) Lanes.COUNT * Float.BYTES;
-  private static final int HIGH_HALF = 0xFFFF_0000;
 
   private AttentionKernels() {}
 
@@ -41,7 +38,7 @@ final class AttentionKernels {
       float[] scores,
       int scoresOffset,
       int scoresStride) {
-    int words = keys.words(headDim);
+    long floats = floats(keys, keysOffset, blocks * BLOCK * headDim);
     int columns = blocks * PARTS;
     for (int row = 0; row < rows; row += 4) {
       int last = rows - 1;
@@ -54,28 +51,33 @@ final class AttentionKernels {
       int q3 = queriesOffset + r3 * headDim;
       for (int column = 0; column < columns; column += 2) {
         int other = Math.min(column + 1, columns - 1);
-        long k0 = keys.address(keysOffset + columnOffset(column, words));
-        long k1 = keys.address(keysOffset + columnOffset(other, words));
+        long k0 = floats + columnOffsetBytes(column, headDim);
+        long k1 = floats + columnOffsetBytes(other, headDim);
         int s0 = scoresOffset + row * scoresStride;
         int s1 = scoresOffset + r1 * scoresStride;
         int s2 = scoresOffset + r2 * scoresStride;
         int s3 = scoresOffset + r3 * scoresStride;
         int column0 = column * Lanes.COUNT;
         int column1 = other * Lanes.COUNT;
-        if (keys.areBFloat16()) {
-          scoresOfPairs(
-              queries, q0, q1, q2, q3, words, k0, k1, scores, s0, s1, s2, s3, column0, column1);
-        } else {
-          scores(queries, q0, q1, q2, q3, words, k0, k1, scores, s0, s1, s2, s3, column0, column1);
-        }
+        scores(queries, q0, q1, q2, q3, headDim, k0, k1, scores, s0, s1, s2, s3, column0, column1);
       }
     }
     Reference.reachabilityFence(keys);
   }
 
-  /** Where a vector of slots begins in blocks of so many elements a slot. */
-  private static int columnOffset(int column, int elements) {
-    return column / PARTS * elements * BLOCK + column % PARTS * Lanes.COUNT;
+  /** Where a vector of slots begins in blocks of so many components a slot. */
+  private static long columnOffsetBytes(int column, int headDim) {
+    return (long) (column / PARTS) * headDim * BLOCK_BYTES + column % PARTS * VECTOR_BYTES;
+  }
+
+  /**
+   * The address of components as floats: where they are, or, of those that have two bytes, of this
+   * thread's copy, which its next call overwrites.
+   */
+  private static long floats(CachedFloats cached, int offset, int count) {
+    return cached.format() == CacheFormat.FLOAT32
+        ? cached.address(offset)
+        : HalfFloats.widen(cached, offset, count);
   }
 
   private static void scores(
@@ -130,74 +132,6 @@ final class AttentionKernels {
     b3.intoArray(scores, s3 + column1);
   }
 
-  private static void scoresOfPairs(
-      float[] queries,
-      int q0,
-      int q1,
-      int q2,
-      int q3,
-      int half,
-      long k0,
-      long k1,
-      float[] scores,
-      int s0,
-      int s1,
-      int s2,
-      int s3,
-      int column0,
-      int column1) {
-    FloatVector a0 = FloatVector.zero(FLOATS);
-    FloatVector a1 = a0;
-    FloatVector a2 = a0;
-    FloatVector a3 = a0;
-    FloatVector b0 = a0;
-    FloatVector b1 = a0;
-    FloatVector b2 = a0;
-    FloatVector b3 = a0;
-    for (int i = 0; i < half; i++) {
-      IntVector wordA =
-          IntVector.fromMemorySegment(INTS, MEMORY, k0 + i * BLOCK_BYTES, LITTLE_ENDIAN);
-      IntVector wordB =
-          IntVector.fromMemorySegment(INTS, MEMORY, k1 + i * BLOCK_BYTES, LITTLE_ENDIAN);
-      FloatVector a = wordA.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      FloatVector b = wordB.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      FloatVector q = FloatVector.broadcast(FLOATS, queries[q0 + i]);
-      a0 = a.fma(q, a0);
-      b0 = b.fma(q, b0);
-      q = FloatVector.broadcast(FLOATS, queries[q1 + i]);
-      a1 = a.fma(q, a1);
-      b1 = b.fma(q, b1);
-      q = FloatVector.broadcast(FLOATS, queries[q2 + i]);
-      a2 = a.fma(q, a2);
-      b2 = b.fma(q, b2);
-      q = FloatVector.broadcast(FLOATS, queries[q3 + i]);
-      a3 = a.fma(q, a3);
-      b3 = b.fma(q, b3);
-      a = wordA.and(HIGH_HALF).reinterpretAsFloats();
-      b = wordB.and(HIGH_HALF).reinterpretAsFloats();
-      q = FloatVector.broadcast(FLOATS, queries[q0 + half + i]);
-      a0 = a.fma(q, a0);
-      b0 = b.fma(q, b0);
-      q = FloatVector.broadcast(FLOATS, queries[q1 + half + i]);
-      a1 = a.fma(q, a1);
-      b1 = b.fma(q, b1);
-      q = FloatVector.broadcast(FLOATS, queries[q2 + half + i]);
-      a2 = a.fma(q, a2);
-      b2 = b.fma(q, b2);
-      q = FloatVector.broadcast(FLOATS, queries[q3 + half + i]);
-      a3 = a.fma(q, a3);
-      b3 = b.fma(q, b3);
-    }
-    a0.intoArray(scores, s0 + column0);
-    b0.intoArray(scores, s0 + column1);
-    a1.intoArray(scores, s1 + column0);
-    b1.intoArray(scores, s1 + column1);
-    a2.intoArray(scores, s2 + column0);
-    b2.intoArray(scores, s2 + column1);
-    a3.intoArray(scores, s3 + column0);
-    b3.intoArray(scores, s3 + column1);
-  }
-
   static void addWeighted(
       float[] weights,
       int weightsOffset,
@@ -210,8 +144,7 @@ final class AttentionKernels {
       float[] sums,
       int sumsOffset) {
     int lanes = Lanes.COUNT;
-    int words = values.words(headDim);
-    boolean pairs = values.areBFloat16();
+    long floats = floats(values, valuesOffset, count * headDim);
     for (int row = 0; row < rows; row += 4) {
       int last = rows - 1;
       int r1 = Math.min(row + 1, last);
@@ -226,23 +159,18 @@ final class AttentionKernels {
       int y2 = sumsOffset + r2 * headDim;
       int y3 = sumsOffset + r3 * headDim;
       int i = 0;
-      for (; !pairs && i <= words - 4 * lanes; i += 4 * lanes) {
-        long v = values.address(valuesOffset + i);
-        addFour(weights, w0, w1, w2, w3, v, count, words, sums, y0 + i, y1 + i, y2 + i, y3 + i);
+      for (; i <= headDim - 4 * lanes; i += 4 * lanes) {
+        long v = floats + (long) i * Float.BYTES;
+        addFour(weights, w0, w1, w2, w3, v, count, headDim, sums, y0 + i, y1 + i, y2 + i, y3 + i);
       }
-      for (; i <= words - lanes; i += lanes) {
-        long v = values.address(valuesOffset + i);
-        if (pairs) {
-          addPairs(weights, w0, w1, w2, w3, v, count, words, sums, y0 + i, y1 + i, y2 + i, y3 + i);
-        } else {
-          addOne(weights, w0, w1, w2, w3, v, count, words, sums, y0 + i, y1 + i, y2 + i, y3 + i);
-        }
+      for (; i <= headDim - lanes; i += lanes) {
+        long v = floats + (long) i * Float.BYTES;
+        addOne(weights, w0, w1, w2, w3, v, count, headDim, sums, y0 + i, y1 + i, y2 + i, y3 + i);
       }
-      if (i < words) {
+      if (i < headDim) {
         for (int r = row; r <= r3; r++) {
           int w = weightsOffset + r * weightsStride;
-          addRest(
-              weights, w, values, valuesOffset, count, i, words, sums, sumsOffset + r * headDim);
+          addRest(weights, w, floats, count, i, headDim, sums, sumsOffset + r * headDim);
         }
       }
     }
@@ -258,14 +186,14 @@ final class AttentionKernels {
       int w3,
       long valuesAt,
       int count,
-      int words,
+      int headDim,
       float[] sums,
       int y0,
       int y1,
       int y2,
       int y3) {
     int lanes = Lanes.COUNT;
-    long valueBytes = (long) words * Float.BYTES;
+    long valueBytes = (long) headDim * Float.BYTES;
     FloatVector a0 = FloatVector.fromArray(FLOATS, sums, y0);
     FloatVector b0 = FloatVector.fromArray(FLOATS, sums, y0 + lanes);
     FloatVector c0 = FloatVector.fromArray(FLOATS, sums, y0 + 2 * lanes);
@@ -339,13 +267,13 @@ final class AttentionKernels {
       int w3,
       long valuesAt,
       int count,
-      int words,
+      int headDim,
       float[] sums,
       int y0,
       int y1,
       int y2,
       int y3) {
-    long valueBytes = (long) words * Float.BYTES;
+    long valueBytes = (long) headDim * Float.BYTES;
     FloatVector a0 = FloatVector.fromArray(FLOATS, sums, y0);
     FloatVector a1 = FloatVector.fromArray(FLOATS, sums, y1);
     FloatVector a2 = FloatVector.fromArray(FLOATS, sums, y2);
@@ -364,79 +292,22 @@ final class AttentionKernels {
     a3.intoArray(sums, y3);
   }
 
-  /** One vector of words, so two of components. */
-  private static void addPairs(
-      float[] weights,
-      int w0,
-      int w1,
-      int w2,
-      int w3,
-      long valuesAt,
-      int count,
-      int words,
-      float[] sums,
-      int y0,
-      int y1,
-      int y2,
-      int y3) {
-    long valueBytes = (long) words * Float.BYTES;
-    FloatVector a0 = FloatVector.fromArray(FLOATS, sums, y0);
-    FloatVector b0 = FloatVector.fromArray(FLOATS, sums, y0 + words);
-    FloatVector a1 = FloatVector.fromArray(FLOATS, sums, y1);
-    FloatVector b1 = FloatVector.fromArray(FLOATS, sums, y1 + words);
-    FloatVector a2 = FloatVector.fromArray(FLOATS, sums, y2);
-    FloatVector b2 = FloatVector.fromArray(FLOATS, sums, y2 + words);
-    FloatVector a3 = FloatVector.fromArray(FLOATS, sums, y3);
-    FloatVector b3 = FloatVector.fromArray(FLOATS, sums, y3 + words);
-    for (int i = 0; i < count; i++) {
-      IntVector word =
-          IntVector.fromMemorySegment(INTS, MEMORY, valuesAt + i * valueBytes, LITTLE_ENDIAN);
-      FloatVector a = word.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      FloatVector b = word.and(HIGH_HALF).reinterpretAsFloats();
-      FloatVector w = FloatVector.broadcast(FLOATS, weights[w0 + i]);
-      a0 = a.fma(w, a0);
-      b0 = b.fma(w, b0);
-      w = FloatVector.broadcast(FLOATS, weights[w1 + i]);
-      a1 = a.fma(w, a1);
-      b1 = b.fma(w, b1);
-      w = FloatVector.broadcast(FLOATS, weights[w2 + i]);
-      a2 = a.fma(w, a2);
-      b2 = b.fma(w, b2);
-      w = FloatVector.broadcast(FLOATS, weights[w3 + i]);
-      a3 = a.fma(w, a3);
-      b3 = b.fma(w, b3);
-    }
-    a0.intoArray(sums, y0);
-    b0.intoArray(sums, y0 + words);
-    a1.intoArray(sums, y1);
-    b1.intoArray(sums, y1 + words);
-    a2.intoArray(sums, y2);
-    b2.intoArray(sums, y2 + words);
-    a3.intoArray(sums, y3);
-    b3.intoArray(sums, y3 + words);
-  }
-
-  /** What words are left, of one row. */
+  /** What components are left, of one row. */
   private static void addRest(
       float[] weights,
       int weightsAt,
-      CachedFloats values,
-      int valuesAt,
+      long valuesAt,
       int count,
       int from,
-      int words,
+      int headDim,
       float[] sums,
       int sumsAt) {
     for (int i = 0; i < count; i++) {
       float weight = weights[weightsAt + i];
-      for (int c = from; c < words; c++) {
-        int word = valuesAt + i * words + c;
-        int low = sumsAt + c;
-        sums[low] = Math.fma(values.get(word, false), weight, sums[low]);
-        if (values.areBFloat16()) {
-          int high = low + words;
-          sums[high] = Math.fma(values.get(word, true), weight, sums[high]);
-        }
+      for (int c = from; c < headDim; c++) {
+        long at = valuesAt + ((long) i * headDim + c) * Float.BYTES;
+        float value = MEMORY.get(ValueLayout.JAVA_FLOAT_UNALIGNED, at);
+        sums[sumsAt + c] = Math.fma(value, weight, sums[sumsAt + c]);
       }
     }
   }

@@ -118,8 +118,9 @@ public sealed interface Kernels permits ScalarKernels, VectorKernels, AssembledK
    *
    * @param queries [rows, headDim] from {@code queriesOffset}
    * @param rows at least 1
-   * @param keys [blocks, words, {@link #KEYS_PER_BLOCK}] from word {@code keysOffset}: word i of
-   *     key s at {@code (s / B * words + i) * B + s % B} where {@code B} is that number
+   * @param keys [blocks, headDim, {@link #KEYS_PER_BLOCK}] from component {@code keysOffset}:
+   *     component i of key s at {@code (s / B * headDim + i) * B + s % B} where {@code B} is that
+   *     number
    * @param scoresStride from one row to the next
    */
   void scores(
@@ -140,7 +141,7 @@ public sealed interface Kernels permits ScalarKernels, VectorKernels, AssembledK
    *
    * @param weightsStride from one row to the next
    * @param rows at least 1
-   * @param values [count, words] from word {@code valuesOffset}
+   * @param values [count, headDim] from component {@code valuesOffset}
    * @param sums [rows, headDim] from {@code sumsOffset}
    */
   void addWeighted(

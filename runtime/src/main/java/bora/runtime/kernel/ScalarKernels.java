@@ -186,14 +186,13 @@ public final class ScalarKernels implements Kernels {
         scoresStride,
         blocks);
     AttentionBounds.checkKeys(keys, keysOffset, blocks, headDim);
-    int words = keys.words(headDim);
     for (int row = 0; row < rows; row++) {
       for (int slot = 0; slot < blocks * KEYS_PER_BLOCK; slot++) {
         int lane = slot % KEYS_PER_BLOCK;
-        int first = keysOffset + (slot - lane) * words + lane;
+        int first = keysOffset + (slot - lane) * headDim + lane;
         double sum = 0;
         for (int i = 0; i < headDim; i++) {
-          float key = keys.get(first + i % words * KEYS_PER_BLOCK, i >= words);
+          float key = keys.get(first + i * KEYS_PER_BLOCK);
           sum += (double) queries.get(queriesOffset + row * headDim + i) * key;
         }
         scores.set(scoresOffset + row * scoresStride + slot, (float) sum);
@@ -223,13 +222,12 @@ public final class ScalarKernels implements Kernels {
         sums.length(),
         sumsOffset);
     AttentionBounds.checkValues(values, valuesOffset, count, headDim);
-    int words = values.words(headDim);
     for (int row = 0; row < rows; row++) {
       for (int i = 0; i < headDim; i++) {
         double sum = sums.get(sumsOffset + row * headDim + i);
         for (int slot = 0; slot < count; slot++) {
           float weight = weights.get(weightsOffset + row * weightsStride + slot);
-          sum += (double) weight * values.get(valuesOffset + slot * words + i % words, i >= words);
+          sum += (double) weight * values.get(valuesOffset + slot * headDim + i);
         }
         sums.set(sumsOffset + row * headDim + i, (float) sum);
       }

@@ -287,6 +287,11 @@ public final class Assembler {
     evex(MAP_0F38, PREFIX_66, 0x33, to.number(), 0, from, HALF_BYTES, 0);
   }
 
+  /** Lanes outside the mask become zero and are not read. */
+  public void vpmovzxwd(Zmm to, MaskRegister mask, Address from) {
+    evexMasked(MAP_0F38, PREFIX_66, 0x33, to.number(), 0, from, HALF_BYTES, 0, mask, true);
+  }
+
   /** The lowest byte of every lane. */
   public void vpmovdb(Address to, Zmm from) {
     evex(MAP_0F38, PREFIX_F3, 0x31, from.number(), 0, to, QUARTER_BYTES, 0);
@@ -480,6 +485,11 @@ public final class Assembler {
     evex(MAP_0F, NO_PREFIX, 0x5A, to.number(), 0, from, HALF_BYTES, 0);
   }
 
+  /** Sixteen of half precision; lanes outside the mask become zero and are not read. */
+  public void vcvtph2ps(Zmm to, MaskRegister mask, Address from) {
+    evexMasked(MAP_0F38, PREFIX_66, 0x13, to.number(), 0, from, HALF_BYTES, 0, mask, true);
+  }
+
   /** Doubles become floats in the lower eight lanes, and the upper zero. */
   public void vcvtpd2ps(Zmm to, Zmm from) {
     evexWide(MAP_0F, PREFIX_66, 0x5A, to.number(), 0, from, VECTOR_BYTES);
@@ -561,7 +571,9 @@ public final class Assembler {
       int immediateBytes,
       MaskRegister mask,
       boolean zeroing) {
-    evexPrefix(map, prefix, false, reg, second, last, mask, zeroing);
+    // Nothing is outside of all lanes, and the processor refuses to make that zero.
+    boolean zeroes = zeroing && mask != MaskRegister.ALL;
+    evexPrefix(map, prefix, false, reg, second, last, mask, zeroes);
     emit(opcode);
     boolean word = last instanceof Address address && address.broadcast();
     modRm(reg, last, word ? LANE_BYTES : memoryBytes, immediateBytes);

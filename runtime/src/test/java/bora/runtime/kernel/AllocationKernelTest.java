@@ -30,8 +30,12 @@ class AllocationKernelTest {
 
   private static final Kernels VECTOR = Kernels.vector();
   private static final Kernels FASTEST = Kernels.fastest();
-  private static final CachedFloats CACHED = CachedFloats.float32(Arena.ofAuto(), 1000);
-  private static final CachedFloats PAIRS = CachedFloats.bfloat16(Arena.ofAuto(), 1000);
+  private static final CachedFloats CACHED =
+      new CachedFloats(CacheFormat.FLOAT32, Arena.ofAuto(), 1000);
+  private static final CachedFloats FLOAT16 =
+      new CachedFloats(CacheFormat.FLOAT16, Arena.ofAuto(), 1000);
+  private static final CachedFloats BFLOAT16 =
+      new CachedFloats(CacheFormat.BFLOAT16, Arena.ofAuto(), 1000);
 
   @ParameterizedTest
   @EnumSource(Encoding.class)
@@ -91,10 +95,16 @@ class AllocationKernelTest {
         kernels.scores(x, 0, 4, 8, CACHED, 0, 3, y, 0, 96);
       }
     },
+    SCORES_OF_FLOAT16 {
+      @Override
+      void run(Kernels kernels, FloatArray x, FloatArray y) {
+        kernels.scores(x, 0, 4, 8, FLOAT16, 0, 3, y, 0, 96);
+      }
+    },
     SCORES_OF_BFLOAT16 {
       @Override
       void run(Kernels kernels, FloatArray x, FloatArray y) {
-        kernels.scores(x, 0, 4, 16, PAIRS, 0, 3, y, 0, 96);
+        kernels.scores(x, 0, 4, 8, BFLOAT16, 0, 3, y, 0, 96);
       }
     },
     ADD_WEIGHTED {
@@ -103,10 +113,16 @@ class AllocationKernelTest {
         kernels.addWeighted(x, 0, 10, 4, CACHED, 0, 10, 100, y, 0);
       }
     },
+    ADD_WEIGHTED_FLOAT16 {
+      @Override
+      void run(Kernels kernels, FloatArray x, FloatArray y) {
+        kernels.addWeighted(x, 0, 10, 4, FLOAT16, 0, 10, 100, y, 0);
+      }
+    },
     ADD_WEIGHTED_BFLOAT16 {
       @Override
       void run(Kernels kernels, FloatArray x, FloatArray y) {
-        kernels.addWeighted(x, 0, 10, 4, PAIRS, 0, 10, 100, y, 0);
+        kernels.addWeighted(x, 0, 10, 4, BFLOAT16, 0, 10, 100, y, 0);
       }
     },
     ROTATE {

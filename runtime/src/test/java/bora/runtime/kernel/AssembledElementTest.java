@@ -97,11 +97,11 @@ class AssembledElementTest {
 
   @ParameterizedTest
   @CsvSource({
-    "2, 1, 1",
+    "1, 1, 1",
     "6, 3, 2",
     "16, 4, 1",
     "32, 5, 3",
-    "64, 7, 2",
+    "65, 7, 2",
     "80, 8, 1",
     "128, 9, 5",
     "4, 2, 0"
@@ -110,34 +110,28 @@ class AssembledElementTest {
     int keyCount = blocks * Kernels.KEYS_PER_BLOCK;
     int stride = keyCount + 3;
     FloatArray queries = random(rows * headDim, 1);
-    CachedFloats keys = AttentionKernelTest.cached(random(keyCount * headDim, 2));
-    CachedFloats pairs = AttentionKernelTest.pairs(keyCount * headDim / 2, 3);
+    FloatArray keyFloats = random(keyCount * headDim, 2);
     FloatArray scores = random(rows * stride, 4);
-    assertSameBits(
-        scores,
-        kernels ->
-            y -> {
-              kernels.scores(
-                  queries, MARGIN, rows, headDim, keys, MARGIN, blocks, y, MARGIN, stride);
-              return 0f;
-            });
-    assertSameBits(
-        scores,
-        kernels ->
-            y -> {
-              kernels.scores(
-                  queries, MARGIN, rows, headDim, pairs, MARGIN, blocks, y, MARGIN, stride);
-              return 0f;
-            });
+    for (CacheFormat format : CacheFormat.values()) {
+      CachedFloats keys = AttentionKernelTest.cached(format, keyFloats);
+      assertSameBits(
+          scores,
+          kernels ->
+              y -> {
+                kernels.scores(
+                    queries, MARGIN, rows, headDim, keys, MARGIN, blocks, y, MARGIN, stride);
+                return 0f;
+              });
+    }
   }
 
   @ParameterizedTest
   @CsvSource({
-    "2, 1, 1",
+    "1, 1, 1",
     "6, 3, 20",
     "16, 4, 17",
     "32, 5, 0",
-    "64, 7, 200",
+    "65, 7, 200",
     "80, 8, 9",
     "128, 9, 31",
     "130, 2, 40",
@@ -146,25 +140,19 @@ class AssembledElementTest {
   void weightedSumsAreTheSameBits(int headDim, int rows, int count) {
     int stride = count + 3;
     FloatArray weights = random(rows * stride, 1);
-    CachedFloats values = AttentionKernelTest.cached(random(count * headDim, 2));
-    CachedFloats pairs = AttentionKernelTest.pairs(count * headDim / 2, 3);
+    FloatArray valueFloats = random(count * headDim, 2);
     FloatArray sums = random(rows * headDim, 4);
-    assertSameBits(
-        sums,
-        kernels ->
-            y -> {
-              kernels.addWeighted(
-                  weights, MARGIN, stride, rows, values, MARGIN, count, headDim, y, MARGIN);
-              return 0f;
-            });
-    assertSameBits(
-        sums,
-        kernels ->
-            y -> {
-              kernels.addWeighted(
-                  weights, MARGIN, stride, rows, pairs, MARGIN, count, headDim, y, MARGIN);
-              return 0f;
-            });
+    for (CacheFormat format : CacheFormat.values()) {
+      CachedFloats values = AttentionKernelTest.cached(format, valueFloats);
+      assertSameBits(
+          sums,
+          kernels ->
+              y -> {
+                kernels.addWeighted(
+                    weights, MARGIN, stride, rows, values, MARGIN, count, headDim, y, MARGIN);
+                return 0f;
+              });
+    }
   }
 
   /** What arrays may be like. */

@@ -34,28 +34,26 @@ public class AttentionBenchmark {
   @Param({"256", "8192"})
   private int positions;
 
+  @Param private CacheFormat format;
+
   private final Kernels kernels = Kernels.vector();
   private final FloatArray queries = FloatArray.ofLength(ROWS * HEAD_DIM);
   private final FloatArray scores = FloatArray.ofLength(ROWS * RUN);
   private final FloatArray sums = FloatArray.ofLength(ROWS * HEAD_DIM);
-  private CachedFloats[] floats;
-  private CachedFloats[] pairs;
+  private CachedFloats[] cached;
 
   @Setup
   public void fill() {
     int heads = positions == RUN ? 1 : 8;
     Random random = new Random(1);
-    floats = new CachedFloats[heads];
-    pairs = new CachedFloats[heads];
+    cached = new CachedFloats[heads];
     float[] x = new float[positions * HEAD_DIM];
     for (int head = 0; head < heads; head++) {
       for (int i = 0; i < x.length; i++) {
         x[i] = random.nextFloat();
       }
-      floats[head] = CachedFloats.float32(Arena.ofAuto(), x.length);
-      floats[head].put(0, 1, x, 0, x.length);
-      pairs[head] = CachedFloats.bfloat16(Arena.ofAuto(), x.length / 2);
-      pairs[head].put(0, 1, x, 0, x.length);
+      cached[head] = new CachedFloats(format, Arena.ofAuto(), x.length);
+      cached[head].put(0, 1, x, 0, x.length);
     }
     for (int i = 0; i < queries.length(); i++) {
       queries.set(i, random.nextFloat());
@@ -64,7 +62,7 @@ public class AttentionBenchmark {
 
   @Benchmark
   public FloatArray scores() {
-    for (CachedFloats keys : floats) {
+    for (CachedFloats keys : cached) {
       for (int at = 0; at < positions; at += RUN) {
         kernels.scores(
             queries,
@@ -83,41 +81,10 @@ public class AttentionBenchmark {
   }
 
   @Benchmark
-  public FloatArray scoresOfBFloat16() {
-    for (CachedFloats keys : pairs) {
-      for (int at = 0; at < positions; at += RUN) {
-        kernels.scores(
-            queries,
-            0,
-            ROWS,
-            HEAD_DIM,
-            keys,
-            at * HEAD_DIM / 2,
-            RUN / Kernels.KEYS_PER_BLOCK,
-            scores,
-            0,
-            RUN);
-      }
-    }
-    return scores;
-  }
-
-  @Benchmark
   public FloatArray addWeighted() {
-    for (CachedFloats values : floats) {
+    for (CachedFloats values : cached) {
       for (int at = 0; at < positions; at += RUN) {
         kernels.addWeighted(scores, 0, RUN, ROWS, values, at * HEAD_DIM, RUN, HEAD_DIM, sums, 0);
-      }
-    }
-    return sums;
-  }
-
-  @Benchmark
-  public FloatArray addWeightedBFloat16() {
-    for (CachedFloats values : pairs) {
-      for (int at = 0; at < positions; at += RUN) {
-        kernels.addWeighted(
-            scores, 0, RUN, ROWS, values, at * HEAD_DIM / 2, RUN, HEAD_DIM, sums, 0);
       }
     }
     return sums;

@@ -196,6 +196,18 @@ class AssemblerTest {
             "vpcmpud k2, zmm4, zmm20, 1",
             "62b35d481ed401",
             a -> a.vpcmpud(K2, z(4), z(20), Assembler.Comparison.LESS)),
+        row(
+            "vcvtph2ps zmm17, [rdx]",
+            "62e27d48130a",
+            a -> a.vcvtph2ps(z(17), MaskRegister.ALL, Address.of(RDX, 0))),
+        row(
+            "vcvtph2ps zmm3{k2}{z}, [rdx+64]",
+            "62f27dca135a02",
+            a -> a.vcvtph2ps(z(3), K2, Address.of(RDX, 64))),
+        row(
+            "vpmovzxwd zmm20{k4}{z}, [rdx+96]",
+            "62e27dcc336203",
+            a -> a.vpmovzxwd(z(20), MaskRegister.K4, Address.of(RDX, 96))),
         row("vprord zmm26, zmm1, 30", "62f12d4072c11e", a -> a.vprord(z(26), z(1), 30)),
         row("vpermps zmm5, zmm16, zmm27", "62927d4016eb", a -> a.vpermps(z(5), z(16), z(27))),
         row("vpermi2b zmm27, zmm3, zmm21", "6222654875dd", a -> a.vpermi2b(z(27), z(3), z(21))),
