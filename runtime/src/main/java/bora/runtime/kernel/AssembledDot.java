@@ -60,8 +60,11 @@ final class AssembledDot {
   private static final MaskRegister ROWS = MaskRegister.K1;
   static final int Y_PANEL_BYTES = ScalarGrid.LANES * Float.BYTES;
 
-  /** How far ahead lines are asked for: what a core reads while memory answers. */
-  private static final int PREFETCH_BYTES = 2048;
+  /**
+   * How far ahead lines of each stream are asked for: what a core reads while memory answers, and
+   * more where there are fewer streams.
+   */
+  private final int prefetchBytes;
 
   private final Assembler a = new Assembler();
   private final Encoding encoding;
@@ -79,6 +82,7 @@ final class AssembledDot {
     this.encoding = encoding;
     this.digits = digits;
     this.streams = streams;
+    prefetchBytes = digits == ActivationDigits.ONE ? 2048 : 8192;
     unpacker = new CodeUnpacker(encoding, 16);
   }
 
@@ -166,7 +170,7 @@ final class AssembledDot {
         int stream = s;
         for (int line = 0; line < lines; line++) {
           int offset = (lines * group + line) * ScalarCodes.UNIT_BYTES;
-          a.prefetcht0(inStream(s, RAX, PREFETCH_BYTES + offset));
+          a.prefetcht0(inStream(s, RAX, prefetchBytes + offset));
         }
         unpacker.unpack(
             a,
