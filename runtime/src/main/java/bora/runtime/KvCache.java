@@ -35,21 +35,16 @@ final class KvCache implements AutoCloseable {
    * @param layerCount how many layers' keys and values there are to hold
    * @param contextTokens the most positions there will be
    * @param maxBatch the most tokens stored before the first of them attends
-   * @throws IllegalArgumentException when a head's keys do not fit {@link CachedFloats}
-   * @throws ContextTooLargeException when the system has no memory for all keys and values
+   * @throws ContextTooLargeException when a head's keys do not fit {@link CachedFloats}, or the
+   *     system has no memory for all keys and values
    */
   KvCache(ModelConfig config, KvCacheType type, int layerCount, int contextTokens, int maxBatch) {
     headDim = config.headDim();
     window = window(config, contextTokens);
     long slots = slots(config, contextTokens, maxBatch);
     if (slots * headDim > CachedFloats.MAX_LENGTH) {
-      throw new IllegalArgumentException(
-          "context: expected at most "
-              + CachedFloats.MAX_LENGTH / headDim / RUN_SLOTS * RUN_SLOTS
-              + " tokens for heads of "
-              + headDim
-              + ", found "
-              + contextTokens);
+      int most = CachedFloats.MAX_LENGTH / headDim / RUN_SLOTS * RUN_SLOTS;
+      throw new ContextTooLargeException(contextTokens, most, headDim);
     }
     capacity = (int) slots;
     long headBytes = KeyValues.byteSize(type, capacity, headDim);

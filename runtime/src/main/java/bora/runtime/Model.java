@@ -139,9 +139,9 @@ public final class Model implements AutoCloseable {
    *
    * @param contextTokens the most tokens it takes; not limited by {@code maxPositionEmbeddings},
    *     beyond which a model is merely untrained
-   * @throws IllegalArgumentException when that is no positive number, or too large to hold
+   * @throws IllegalArgumentException when that is no positive number
    * @throws IllegalStateException when the model is closed
-   * @throws ContextTooLargeException when the system has no memory for keys and values of so many
+   * @throws ContextTooLargeException when keys and values of so many cannot be held
    */
   public Session newSession(int contextTokens) {
     return newSession(contextTokens, KvCacheType.F32);

@@ -96,7 +96,7 @@ final class KvCacheTest {
             ContextTooLargeException.class,
             () -> new KvCache(config, KvCacheType.F32, layers, 4_000_000, 512));
     assertEquals(
-        "the system has no memory for the keys and values of 4000000 tokens:"
+        "context: the system has no memory for the keys and values of 4000000 tokens:"
             + " they take 4398046511.10 GB",
         thrown.getMessage());
   }
@@ -104,9 +104,9 @@ final class KvCacheTest {
   @Test
   void rejectsAContextThatNoBufferHolds() {
     ModelConfig config = KnownModel.MISTRAL_7B_V0_2.config();
-    IllegalArgumentException thrown =
+    ContextTooLargeException thrown =
         assertThrows(
-            IllegalArgumentException.class, () -> cache(config, KvCacheType.F32, 20_000_000, 512));
+            ContextTooLargeException.class, () -> cache(config, KvCacheType.F32, 20_000_000, 512));
     assertEquals(
         "context: expected at most 4194048 tokens for heads of 128, found 20000000",
         thrown.getMessage());

@@ -99,6 +99,15 @@ final class TextCommandsTest {
   }
 
   @Test
+  void aContextThatCannotBeHeldIsRefusedInASentence() {
+    CommandLineRun run = CommandLineRun.of("bench", pack, "--context", "30000000");
+    assertEquals(3, run.exitCode(), run.err());
+    assertTrue(
+        run.err().contains("bora: context: expected at most 16776960 tokens for heads of 32"),
+        run.err());
+  }
+
+  @Test
   void theTextIsThatOfTheTokens() throws IOException {
     JsonNode document = json(CommandLineRun.of("generate", pack, "--prompt", PROMPT, "--json"));
     int[] prompt = ints(document.get("prompt"));
