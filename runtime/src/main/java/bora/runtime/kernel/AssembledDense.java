@@ -5,10 +5,7 @@ import static bora.runtime.machine.Gpr.R11;
 import static bora.runtime.machine.Gpr.R8;
 import static bora.runtime.machine.Gpr.R9;
 import static bora.runtime.machine.Gpr.RAX;
-import static bora.runtime.machine.Gpr.RCX;
 import static bora.runtime.machine.Gpr.RDI;
-import static bora.runtime.machine.Gpr.RDX;
-import static bora.runtime.machine.Gpr.RSI;
 
 import bora.formats.encoding.BFloat16;
 import bora.formats.encoding.EncodedTensor;
@@ -20,7 +17,6 @@ import bora.runtime.machine.Address;
 import bora.runtime.machine.Assembler;
 import bora.runtime.machine.Label;
 import bora.runtime.machine.MachineCode;
-import bora.runtime.machine.MaskRegister;
 import bora.runtime.machine.Zmm;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -41,7 +37,6 @@ final class AssembledDense {
 
   private static final int UNIT_BYTES = 64;
   private static final int PREFETCH_BYTES = 2048;
-  private static final MaskRegister ROWS = MaskRegister.K1;
 
   private static final AssembledCode.Dots[] OF_ENCODING =
       new AssembledCode.Dots[Encoding.values().length];
@@ -124,28 +119,23 @@ final class AssembledDense {
     }
   }
 
-  private static Zmm total(int stream) {
-    return new Zmm(stream);
-  }
-
   private static Zmm sum(int stream) {
     return new Zmm(STREAMS + stream);
   }
 
   private Assembler assemble() {
-    int unitXBytes = encoding.columnsPerBlock() * Float.BYTES;
-    a.add(RSI, Address.of(RDI, AssembledDot.Y_OFFSET));
-    a.mov(RAX, Address.of(RDI, AssembledDot.ROW_MASK));
-    a.kmovw(ROWS, RAX);
     if (encoding == Encoding.BF16) {
       a.vpbroadcastd(highHalves, Address.of(highHalf));
     }
     a.mov(R8, Address.of(RDI, X_END));
-    a.mov(R11, Address.of(RDI, AssembledDot.PANEL));
-    Label panel = new Label();
-    a.bind(panel);
-    a.mov(RCX, Address.of(RDI, AssembledDot.STREAM_BYTES));
-    a.lea(RDX, Address.of(RCX, RCX, 2, 0));
+    PanelStreams.assemble(a, streams, this::addPanel);
+    a.bind(highHalf);
+    a.words(0xFFFF_0000);
+    return a;
+  }
+
+  private void addPanel() {
+    int unitXBytes = encoding.columnsPerBlock() * Float.BYTES;
     clear(0);
     a.mov(RAX, R11);
     a.mov(R9, Address.of(RDI, AssembledDot.RECORDS));
@@ -167,20 +157,10 @@ final class AssembledDense {
     a.cmp(R9, R10);
     a.jb(unit);
     for (int s = 0; s < streams; s++) {
-      a.vaddps(total(s), total(s), sum(s));
+      a.vaddps(PanelStreams.total(s), PanelStreams.total(s), sum(s));
     }
     a.cmp(R9, R8);
     a.jb(run);
-    storeTotals();
-    a.add(R11, Address.of(RDI, AssembledDot.PANEL_BYTES));
-    a.cmp(R11, Address.of(RDI, AssembledDot.PANEL_END));
-    a.jb(panel);
-    a.mov(RAX, 0L);
-    a.vzeroupper();
-    a.ret();
-    a.bind(highHalf);
-    a.words(0xFFFF_0000);
-    return a;
   }
 
   private void clear(int firstRegister) {
@@ -207,14 +187,5 @@ final class AssembledDense {
         a.vfmadd231ps(sum(s), word, x);
       }
     }
-  }
-
-  private void storeTotals() {
-    a.mov(RCX, Address.of(RDI, AssembledDot.Y_STREAM_BYTES));
-    a.lea(RDX, Address.of(RCX, RCX, 2, 0));
-    for (int s = 0; s < streams; s++) {
-      a.vmovups(AssembledDot.inStream(s, RSI, 0), ROWS, total(s));
-    }
-    a.add(RSI, AssembledDot.Y_PANEL_BYTES);
   }
 }

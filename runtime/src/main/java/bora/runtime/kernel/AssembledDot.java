@@ -8,7 +8,6 @@ import static bora.runtime.machine.Gpr.RAX;
 import static bora.runtime.machine.Gpr.RCX;
 import static bora.runtime.machine.Gpr.RDI;
 import static bora.runtime.machine.Gpr.RDX;
-import static bora.runtime.machine.Gpr.RSI;
 
 import bora.formats.encoding.Encoding;
 import bora.formats.encoding.ScalarCodes;
@@ -18,7 +17,6 @@ import bora.runtime.machine.Assembler;
 import bora.runtime.machine.Gpr;
 import bora.runtime.machine.Label;
 import bora.runtime.machine.MachineCode;
-import bora.runtime.machine.MaskRegister;
 import bora.runtime.machine.Zmm;
 import java.util.Arrays;
 
@@ -57,7 +55,6 @@ final class AssembledDot {
   /** The rows of a panel that exist, a bit each. */
   static final int ROW_MASK = 72;
 
-  private static final MaskRegister ROWS = MaskRegister.K1;
   static final int Y_PANEL_BYTES = ScalarGrid.LANES * Float.BYTES;
 
   /**
@@ -95,10 +92,6 @@ final class AssembledDot {
     return MachineCode.of(new AssembledDot(encoding, digits, streams).assemble());
   }
 
-  private static Zmm total(int stream) {
-    return new Zmm(stream);
-  }
-
   private static Zmm rowScales(int stream) {
     return new Zmm(4 + stream);
   }
@@ -119,19 +112,18 @@ final class AssembledDot {
   }
 
   private Assembler assemble() {
-    a.add(RSI, Address.of(RDI, Y_OFFSET));
-    a.mov(RAX, Address.of(RDI, ROW_MASK));
-    a.kmovw(ROWS, RAX);
     scales.prepare(a);
     unpacker.prepare(a);
-    a.mov(R11, Address.of(RDI, PANEL));
-    Label panel = new Label();
-    a.bind(panel);
-    a.mov(RCX, Address.of(RDI, STREAM_BYTES));
-    a.lea(RDX, Address.of(RCX, RCX, 2, 0));
+    PanelStreams.assemble(a, streams, this::addPanel);
+    scales.putConstants(a);
+    unpacker.putConstants(a);
+    return a;
+  }
+
+  private void addPanel() {
     for (int s = 0; s < streams; s++) {
       AssembledScales.loadRowScales(a, rowScales(s), inStream(s, R11, 0));
-      a.vpxord(total(s), total(s), total(s));
+      a.vpxord(PanelStreams.total(s), PanelStreams.total(s), PanelStreams.total(s));
     }
     a.mov(RAX, R11);
     a.add(RAX, Address.of(RDI, CODES_OFFSET));
@@ -146,16 +138,6 @@ final class AssembledDot {
     a.add(R9, digits.recordBytes());
     a.dec(R10);
     a.jnz(block);
-    storeTotals();
-    a.add(R11, Address.of(RDI, PANEL_BYTES));
-    a.cmp(R11, Address.of(RDI, PANEL_END));
-    a.jb(panel);
-    a.mov(RAX, 0L);
-    a.vzeroupper();
-    a.ret();
-    scales.putConstants(a);
-    unpacker.putConstants(a);
-    return a;
   }
 
   private void addBlock() {
@@ -188,7 +170,7 @@ final class AssembledDot {
           rowScales(s),
           inStream(s, R8, indices),
           inStream(s, R8, indices + Integer.BYTES));
-      a.vfmadd231ps(total(s), step, product(s));
+      a.vfmadd231ps(PanelStreams.total(s), step, product(s));
     }
   }
 
@@ -237,14 +219,5 @@ final class AssembledDot {
     a.vpslld(upper, upper, Byte.SIZE);
     a.vpaddd(lower, lower, upper);
     a.vcvtdq2ps(lower, lower);
-  }
-
-  private void storeTotals() {
-    a.mov(RCX, Address.of(RDI, Y_STREAM_BYTES));
-    a.lea(RDX, Address.of(RCX, RCX, 2, 0));
-    for (int s = 0; s < streams; s++) {
-      a.vmovups(inStream(s, RSI, 0), ROWS, total(s));
-    }
-    a.add(RSI, Y_PANEL_BYTES);
   }
 }

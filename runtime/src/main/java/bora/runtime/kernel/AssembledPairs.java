@@ -5,10 +5,7 @@ import static bora.runtime.machine.Gpr.R11;
 import static bora.runtime.machine.Gpr.R8;
 import static bora.runtime.machine.Gpr.R9;
 import static bora.runtime.machine.Gpr.RAX;
-import static bora.runtime.machine.Gpr.RCX;
 import static bora.runtime.machine.Gpr.RDI;
-import static bora.runtime.machine.Gpr.RDX;
-import static bora.runtime.machine.Gpr.RSI;
 
 import bora.formats.encoding.ScalarCodes;
 import bora.formats.encoding.ScalarGrid;
@@ -16,7 +13,6 @@ import bora.runtime.machine.Address;
 import bora.runtime.machine.Assembler;
 import bora.runtime.machine.Label;
 import bora.runtime.machine.MachineCode;
-import bora.runtime.machine.MaskRegister;
 import bora.runtime.machine.Zmm;
 
 /**
@@ -35,7 +31,6 @@ final class AssembledPairs {
   static final int TABLE_BLOCKS = 16;
 
   private static final int PREFETCH_BYTES = 2048;
-  private static final MaskRegister ROWS = MaskRegister.K1;
 
   /**
    * What has been assembled.
@@ -72,9 +67,8 @@ final class AssembledPairs {
   private final int streams;
   private final AssembledScales scales = new AssembledScales();
 
-  // Registers of stream s: of totals s, of row scales 4 + s, of words 8 + s, of a unit's sum 12 +
-  // s,
-  // of a block's 16 + s.
+  // Registers of stream s: of row scales 4 + s, of words 8 + s, of a unit's sum 12 + s, of a
+  // block's 16 + s, of what is looked up 22 + s.
   private final Zmm table = new Zmm(20);
   private final Zmm step = new Zmm(21);
 
@@ -127,10 +121,6 @@ final class AssembledPairs {
     return MachineCode.of(a);
   }
 
-  private static Zmm total(int stream) {
-    return new Zmm(stream);
-  }
-
   private static Zmm rowScales(int stream) {
     return new Zmm(4 + stream);
   }
@@ -153,18 +143,16 @@ final class AssembledPairs {
   }
 
   private Assembler assemble() {
-    a.add(RSI, Address.of(RDI, AssembledDot.Y_OFFSET));
-    a.mov(RAX, Address.of(RDI, AssembledDot.ROW_MASK));
-    a.kmovw(ROWS, RAX);
     scales.prepare(a);
-    a.mov(R11, Address.of(RDI, AssembledDot.PANEL));
-    Label panel = new Label();
-    a.bind(panel);
-    a.mov(RCX, Address.of(RDI, AssembledDot.STREAM_BYTES));
-    a.lea(RDX, Address.of(RCX, RCX, 2, 0));
+    PanelStreams.assemble(a, streams, this::addPanel);
+    scales.putConstants(a);
+    return a;
+  }
+
+  private void addPanel() {
     for (int s = 0; s < streams; s++) {
       AssembledScales.loadRowScales(a, rowScales(s), AssembledDot.inStream(s, R11, 0));
-      a.vpxord(total(s), total(s), total(s));
+      a.vpxord(PanelStreams.total(s), PanelStreams.total(s), PanelStreams.total(s));
     }
     a.mov(RAX, R11);
     a.add(RAX, Address.of(RDI, AssembledDot.CODES_OFFSET));
@@ -179,15 +167,6 @@ final class AssembledPairs {
     a.add(R9, PairTables.BLOCK_BYTES);
     a.dec(R10);
     a.jnz(block);
-    storeTotals();
-    a.add(R11, Address.of(RDI, AssembledDot.PANEL_BYTES));
-    a.cmp(R11, Address.of(RDI, AssembledDot.PANEL_END));
-    a.jb(panel);
-    a.mov(RAX, 0L);
-    a.vzeroupper();
-    a.ret();
-    scales.putConstants(a);
-    return a;
   }
 
   private void addBlock() {
@@ -212,7 +191,7 @@ final class AssembledPairs {
           rowScales(s),
           AssembledDot.inStream(s, R8, indices),
           AssembledDot.inStream(s, R8, indices + Integer.BYTES));
-      a.vfmadd231ps(total(s), step, blockSum(s));
+      a.vfmadd231ps(PanelStreams.total(s), step, blockSum(s));
     }
   }
 
@@ -229,14 +208,5 @@ final class AssembledPairs {
         a.vaddps(sum, sum, entry);
       }
     }
-  }
-
-  private void storeTotals() {
-    a.mov(RCX, Address.of(RDI, AssembledDot.Y_STREAM_BYTES));
-    a.lea(RDX, Address.of(RCX, RCX, 2, 0));
-    for (int s = 0; s < streams; s++) {
-      a.vmovups(AssembledDot.inStream(s, RSI, 0), ROWS, total(s));
-    }
-    a.add(RSI, AssembledDot.Y_PANEL_BYTES);
   }
 }

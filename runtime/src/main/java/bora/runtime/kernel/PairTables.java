@@ -35,7 +35,7 @@ final class PairTables {
 
   static final int BLOCK_BYTES = PAIRS * TABLE_BYTES;
 
-  static final float MIDDLE = 1.5f;
+  private static final float MIDDLE = 1.5f;
 
   private static final int CODES = 4;
   private static final int FIELDS = Integer.SIZE / 2;

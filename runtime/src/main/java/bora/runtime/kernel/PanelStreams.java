@@ -1,0 +1,62 @@
+package bora.runtime.kernel;
+
+import static bora.runtime.machine.Gpr.R11;
+import static bora.runtime.machine.Gpr.RAX;
+import static bora.runtime.machine.Gpr.RCX;
+import static bora.runtime.machine.Gpr.RDI;
+import static bora.runtime.machine.Gpr.RDX;
+import static bora.runtime.machine.Gpr.RSI;
+
+import bora.runtime.machine.Address;
+import bora.runtime.machine.Assembler;
+import bora.runtime.machine.Label;
+import bora.runtime.machine.MaskRegister;
+import bora.runtime.machine.Zmm;
+
+/**
+ * Assembles what all products of one token have around them: the walk over the panels of a few
+ * streams, with {@link AssembledDot}'s parameters, and the storing of their totals.
+ */
+final class PanelStreams {
+  private static final MaskRegister ROWS = MaskRegister.K1;
+
+  private PanelStreams() {}
+
+  /** What a stream's rows sum up to. */
+  static Zmm total(int stream) {
+    return new Zmm(stream);
+  }
+
+  /**
+   * Assembles a whole function.
+   *
+   * @param panel assembles the totals of a panel of each stream, of which the first's address is in
+   *     R11, and a stream's and three streams' distance in RCX and RDX; keeps RSI and R11
+   */
+  static void assemble(Assembler a, int streams, Runnable panel) {
+    a.add(RSI, Address.of(RDI, AssembledDot.Y_OFFSET));
+    a.mov(RAX, Address.of(RDI, AssembledDot.ROW_MASK));
+    a.kmovw(ROWS, RAX);
+    a.mov(R11, Address.of(RDI, AssembledDot.PANEL));
+    Label next = new Label();
+    a.bind(next);
+    loadDistance(a, AssembledDot.STREAM_BYTES);
+    panel.run();
+    loadDistance(a, AssembledDot.Y_STREAM_BYTES);
+    for (int s = 0; s < streams; s++) {
+      a.vmovups(AssembledDot.inStream(s, RSI, 0), ROWS, total(s));
+    }
+    a.add(RSI, AssembledDot.Y_PANEL_BYTES);
+    a.add(R11, Address.of(RDI, AssembledDot.PANEL_BYTES));
+    a.cmp(R11, Address.of(RDI, AssembledDot.PANEL_END));
+    a.jb(next);
+    a.mov(RAX, 0L);
+    a.vzeroupper();
+    a.ret();
+  }
+
+  private static void loadDistance(Assembler a, int parameter) {
+    a.mov(RCX, Address.of(RDI, parameter));
+    a.lea(RDX, Address.of(RCX, RCX, 2, 0));
+  }
+}
