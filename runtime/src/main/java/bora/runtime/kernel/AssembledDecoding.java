@@ -84,8 +84,8 @@ final class AssembledDecoding {
       unpacker.unpack(
           a,
           group,
-          unit -> Address.of(RAX, unit * ScalarCodes.UNIT_BYTES),
-          (index, codes) -> decode(order, index, codes));
+          (panel, unit) -> Address.of(RAX, unit * ScalarCodes.UNIT_BYTES),
+          (index, codes) -> decode(order, index, codes[0]));
     }
     a.add(R8, Long.BYTES);
     endBlocks(block);

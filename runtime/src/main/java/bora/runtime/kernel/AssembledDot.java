@@ -67,20 +67,27 @@ final class AssembledDot {
   private final Encoding encoding;
   private final ActivationDigits digits;
   private final int streams;
+
+  /** Streams whose codes are unpacked in step, so that a digit is read once for both. */
+  private final int inStep;
+
   private final CodeUnpacker unpacker;
   private final AssembledScales scales = new AssembledScales();
 
-  // Registers of stream s: of totals s, of row scales 4 + s, of a digit 8 + 4s + digit or 8 + s.
+  // Registers of stream s: of totals s, of row scales 4 + s, of a digit 8 + 4s + digit or 8 + s;
+  // the unpacker's from 16 on.
   private final Zmm step = new Zmm(28);
   private final Zmm x = new Zmm(29);
   private final Zmm y = new Zmm(30);
+  private final Zmm four = new Zmm(31);
 
   private AssembledDot(Encoding encoding, ActivationDigits digits, int streams) {
     this.encoding = encoding;
     this.digits = digits;
     this.streams = streams;
     prefetchBytes = digits == ActivationDigits.ONE ? 2048 : 8192;
-    unpacker = new CodeUnpacker(encoding, 16);
+    inStep = Math.min(2, streams);
+    unpacker = new CodeUnpacker(encoding, 16, inStep);
   }
 
   /** The most streams that registers suffice for. */
@@ -149,16 +156,18 @@ final class AssembledDot {
     int lines = ScalarCodes.unitCount(encoding) / unpacker.groups();
     for (int group = 0; group < unpacker.groups(); group++) {
       for (int s = 0; s < streams; s++) {
-        int stream = s;
         for (int line = 0; line < lines; line++) {
           int offset = (lines * group + line) * ScalarCodes.UNIT_BYTES;
           a.prefetcht0(inStream(s, RAX, prefetchBytes + offset));
         }
+      }
+      for (int s = 0; s < streams; s += inStep) {
+        int first = s;
         unpacker.unpack(
             a,
             group,
-            unit -> inStream(stream, RAX, unit * ScalarCodes.UNIT_BYTES),
-            (index, codes) -> addProducts(stream, index, codes));
+            (panel, unit) -> inStream(first + panel, RAX, unit * ScalarCodes.UNIT_BYTES),
+            (index, codes) -> addProducts(first, index, codes));
       }
     }
     a.vpbroadcastd(x, Address.of(R9, digits.stepOffset()));
@@ -174,10 +183,12 @@ final class AssembledDot {
     }
   }
 
-  private void addProducts(int stream, int vector, Zmm codes) {
+  private void addProducts(int firstStream, int vector, Zmm[] codes) {
     for (int digit = 0; digit < digits.count(); digit++) {
-      Address four = Address.of(R9, digits.planeOffset(digit) + Integer.BYTES * vector);
-      a.vpdpbusd(dot(stream, digit), codes, four.toEveryLane());
+      a.vpbroadcastd(four, Address.of(R9, digits.planeOffset(digit) + Integer.BYTES * vector));
+      for (int s = 0; s < inStep; s++) {
+        a.vpdpbusd(dot(firstStream + s, digit), codes[s], four);
+      }
     }
   }
 

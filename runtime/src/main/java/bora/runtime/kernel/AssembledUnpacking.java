@@ -64,8 +64,8 @@ final class AssembledUnpacking {
       unpacker.unpack(
           a,
           group,
-          unit -> Address.of(RAX, unit * ScalarCodes.UNIT_BYTES),
-          (index, codes) -> a.vmovdqu32(Address.of(R9, index * ScalarCodes.UNIT_BYTES), codes));
+          (panel, unit) -> Address.of(RAX, unit * ScalarCodes.UNIT_BYTES),
+          (index, codes) -> a.vmovdqu32(Address.of(R9, index * ScalarCodes.UNIT_BYTES), codes[0]));
     }
     int indices = (int) ScalarGrid.subScalesOffsetBytes(0);
     scales.step(

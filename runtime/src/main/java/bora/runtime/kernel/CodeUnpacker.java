@@ -7,13 +7,15 @@ import bora.runtime.machine.Assembler;
 import bora.runtime.machine.Label;
 import bora.runtime.machine.Zmm;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
-import java.util.function.IntFunction;
+import java.util.function.IntConsumer;
 
 /**
  * Assembles the unpacking of a block of codes: sixteen vectors of bytes, four columns of each lane
  * side by side. Which four is whatever costs least; the activations come in the same {@linkplain
- * #order order}.
+ * #order order}. Blocks of a few panels are unpacked in step, so that what is read once serves the
+ * same columns of all.
  *
  * <p>Of {@code q6}, {@code q5}, {@code q3} and {@code q2}, four neighbouring fields of a word
  * become bytes in one instruction ({@code vpmultishiftqb}). What is left of each word, its highest
@@ -23,33 +25,50 @@ final class CodeUnpacker {
   /** Vectors of a block. */
   static final int VECTORS = 16;
 
+  /** The most vectors that say where fields start, of {@code q2}. */
+  private static final int MAX_CONTROLS = 5;
+
   private static final int PAIRED_BITS = 30;
   private static final int WORD_BITS = 32;
 
   private final Encoding encoding;
   private final int bits;
   private final Zmm mask;
-  private final Zmm temporary;
-  private final Zmm vector;
-  private final Zmm other;
   private final int firstControl;
+  private final Zmm[] vector;
+  private final Zmm[] temporary;
+  private final Zmm[] other;
   private final List<int[]> controls = new ArrayList<>();
   private final List<Label> controlLabels = new ArrayList<>();
   private final Label constants = new Label();
 
   /**
-   * @param firstRegister the first of twelve vector registers that are the unpacker's
+   * @param firstRegister the first of {@code 6 + 3 * panels} vector registers that are the
+   *     unpacker's
+   * @param panels how many are unpacked in step
    */
-  CodeUnpacker(Encoding encoding, int firstRegister) {
+  CodeUnpacker(Encoding encoding, int firstRegister, int panels) {
     this.encoding = encoding;
     bits = encoding.codeBits();
-    vector = new Zmm(firstRegister);
-    temporary = new Zmm(firstRegister + 1);
-    other = new Zmm(firstRegister + 2);
-    mask = new Zmm(firstRegister + 3);
-    firstControl = firstRegister + 4;
+    mask = new Zmm(firstRegister);
+    firstControl = firstRegister + 1;
+    int first = firstControl + MAX_CONTROLS;
+    vector = registers(first, panels);
+    temporary = registers(first + panels, panels);
+    other = registers(first + 2 * panels, panels);
     addControls();
     controls.forEach(_ -> controlLabels.add(new Label()));
+  }
+
+  /** Of one panel. */
+  CodeUnpacker(Encoding encoding, int firstRegister) {
+    this(encoding, firstRegister, 1);
+  }
+
+  private static Zmm[] registers(int first, int count) {
+    Zmm[] registers = new Zmm[count];
+    Arrays.setAll(registers, i -> new Zmm(first + i));
+    return registers;
   }
 
   private void addControls() {
@@ -183,80 +202,93 @@ final class CodeUnpacker {
     };
   }
 
-  /** What is done with each vector. */
+  /** Where the codes are. */
+  interface UnitAddress {
+    /** Of a unit of a panel's block. */
+    Address of(int panel, int unit);
+  }
+
+  /** What is done with a vector of each panel. */
   interface VectorUse {
     /**
      * @param index of the vector in its block
-     * @param codes its register, free again behind the use
+     * @param codes the panels' registers, free again behind the use
      */
-    void assemble(int index, Zmm codes);
+    void assemble(int index, Zmm[] codes);
   }
 
-  /**
-   * Assembles the unpacking of a group.
-   *
-   * @param unit the address of a unit of the block
-   */
-  void unpack(Assembler a, int group, IntFunction<Address> unit, VectorUse use) {
-    int vectors = VECTORS / groups();
+  /** Assembles the unpacking of a group. */
+  void unpack(Assembler a, int group, UnitAddress units, VectorUse use) {
+    int firstVector = VECTORS / groups() * group;
+    int firstUnit = ScalarCodes.unitCount(encoding) / groups() * group;
+    UnitAddress words = (panel, word) -> units.of(panel, firstUnit + word);
     switch (encoding) {
       case Q8 -> {
-        a.vmovdqu32(vector, unit.apply(group));
-        use.assemble(group, vector);
+        each(p -> a.vmovdqu32(vector[p], words.of(p, 0)));
+        use.assemble(firstVector, vector);
       }
       case Q4 -> {
-        a.vmovdqu32(temporary, unit.apply(group));
-        a.vpandd(vector, temporary, mask);
-        use.assemble(2 * group, vector);
-        a.vpsrld(temporary, temporary, 4);
-        a.vpandd(vector, temporary, mask);
-        use.assemble(2 * group + 1, vector);
+        each(p -> a.vmovdqu32(temporary[p], words.of(p, 0)));
+        each(p -> a.vpandd(vector[p], temporary[p], mask));
+        use.assemble(firstVector, vector);
+        each(p -> a.vpsrld(temporary[p], temporary[p], 4));
+        each(p -> a.vpandd(vector[p], temporary[p], mask));
+        use.assemble(firstVector + 1, vector);
       }
-      case Q6 -> unpackSixBits(a, group, unit, use);
-      case Q5, Q3, Q2 ->
-          unpackPaired(a, vectors * group, word -> unit.apply(bits * group + word), use);
+      case Q6 -> unpackSixBits(a, firstVector, words, use);
+      case Q5, Q3, Q2 -> unpackPaired(a, firstVector, words, use);
       default -> throw new AssertionError(encoding);
     }
   }
 
-  private void unpackSixBits(Assembler a, int group, IntFunction<Address> unit, VectorUse use) {
+  private void each(IntConsumer panel) {
+    for (int p = 0; p < vector.length; p++) {
+      panel.accept(p);
+    }
+  }
+
+  private void unpackSixBits(Assembler a, int firstVector, UnitAddress words, VectorUse use) {
     for (int word = 0; word < 3; word++) {
-      a.vpmultishiftqb(vector, new Zmm(firstControl), unit.apply(3 * group + word));
-      a.vpandd(vector, vector, mask);
-      use.assemble(4 * group + word, vector);
+      int w = word;
+      each(p -> a.vpmultishiftqb(vector[p], new Zmm(firstControl), words.of(p, w)));
+      each(p -> a.vpandd(vector[p], vector[p], mask));
+      use.assemble(firstVector + word, vector);
     }
     // The bits above the third word's fields, then those of the second and the first, make the last
     // column; the highest bytes of the words have a field each.
-    a.vmovdqu32(other, unit.apply(3 * group + 2));
-    a.vpsrld(temporary, other, 30);
+    each(p -> a.vmovdqu32(other[p], words.of(p, 2)));
+    each(p -> a.vpsrld(temporary[p], other[p], 30));
     for (int word = 1; word >= 0; word--) {
-      a.vmovdqu32(vector, unit.apply(3 * group + word));
-      a.vpshldd(temporary, temporary, vector, 2);
+      int w = word;
+      each(p -> a.vmovdqu32(vector[p], words.of(p, w)));
+      each(p -> a.vpshldd(temporary[p], temporary[p], vector[p], 2));
     }
-    a.vpshldd(temporary, temporary, other, 8);
-    a.vmovdqu32(other, unit.apply(3 * group + 1));
-    a.vpshldd(temporary, temporary, other, 8);
-    a.vpshldd(temporary, temporary, vector, 8);
-    a.vpandd(vector, temporary, mask);
-    use.assemble(4 * group + 3, vector);
+    each(p -> a.vpshldd(temporary[p], temporary[p], other[p], 8));
+    each(p -> a.vmovdqu32(other[p], words.of(p, 1)));
+    each(p -> a.vpshldd(temporary[p], temporary[p], other[p], 8));
+    each(p -> a.vpshldd(temporary[p], temporary[p], vector[p], 8));
+    each(p -> a.vpandd(vector[p], temporary[p], mask));
+    use.assemble(firstVector + 3, vector);
   }
 
-  private void unpackPaired(
-      Assembler a, int firstVector, IntFunction<Address> word, VectorUse use) {
+  private void unpackPaired(Assembler a, int firstVector, UnitAddress words, VectorUse use) {
     int index = firstVector;
     int ofWord = perWord() / 4;
     for (int j = 0; j < bits; j++) {
+      int word = j;
       for (int i = 0; i < ofWord; i++) {
-        a.vpmultishiftqb(vector, new Zmm(firstControl + i), word.apply(j));
-        a.vpandd(vector, vector, mask);
+        Zmm control = new Zmm(firstControl + i);
+        each(p -> a.vpmultishiftqb(vector[p], control, words.of(p, word)));
+        each(p -> a.vpandd(vector[p], vector[p], mask));
         use.assemble(index++, vector);
       }
     }
     for (int first = 0; first <= bits; first += gatheredAtOnce()) {
-      gather(a, first, Math.min(bits + 1, first + gatheredAtOnce()), word);
+      gather(a, first, Math.min(bits + 1, first + gatheredAtOnce()), words);
       for (int i = 0; 4 * i < fieldsOfGathered(); i++) {
-        a.vpmultishiftqb(vector, new Zmm(firstControl + ofWord + i), temporary);
-        a.vpandd(vector, vector, mask);
+        Zmm control = new Zmm(firstControl + ofWord + i);
+        each(p -> a.vpmultishiftqb(vector[p], control, temporary[p]));
+        each(p -> a.vpandd(vector[p], vector[p], mask));
         use.assemble(index++, vector);
       }
     }
@@ -265,25 +297,27 @@ final class CodeUnpacker {
   /**
    * Puts what is left of some words side by side, the first lowest; behind the last word the pairs.
    */
-  private void gather(Assembler a, int first, int end, IntFunction<Address> word) {
+  private void gather(Assembler a, int first, int end, UnitAddress words) {
     int leftBits = bits * leftOfWord();
     int next = end - 1;
     if (end > bits) {
       // The lowest two bits of the words, those of the first word highest, are the last two codes.
-      a.vmovdqu32(temporary, word.apply(bits - 1));
-      a.vpslld(temporary, temporary, PAIRED_BITS);
+      each(p -> a.vmovdqu32(temporary[p], words.of(p, bits - 1)));
+      each(p -> a.vpslld(temporary[p], temporary[p], PAIRED_BITS));
       for (int j = bits - 2; j >= 0; j--) {
-        a.vmovdqu32(vector, word.apply(j));
-        a.vpshrdd(temporary, temporary, vector, WORD_BITS - PAIRED_BITS);
+        int word = j;
+        each(p -> a.vmovdqu32(vector[p], words.of(p, word)));
+        each(p -> a.vpshrdd(temporary[p], temporary[p], vector[p], WORD_BITS - PAIRED_BITS));
       }
-      a.vpsrld(temporary, temporary, WORD_BITS - 2 * bits);
+      each(p -> a.vpsrld(temporary[p], temporary[p], WORD_BITS - 2 * bits));
     } else {
-      a.vmovdqu32(temporary, word.apply(next));
-      a.vpsrld(temporary, temporary, WORD_BITS - leftBits);
+      each(p -> a.vmovdqu32(temporary[p], words.of(p, next)));
+      each(p -> a.vpsrld(temporary[p], temporary[p], WORD_BITS - leftBits));
     }
     for (int j = next - 1; j >= first; j--) {
-      a.vmovdqu32(vector, word.apply(j));
-      a.vpshldd(temporary, temporary, vector, leftBits);
+      int word = j;
+      each(p -> a.vmovdqu32(vector[p], words.of(p, word)));
+      each(p -> a.vpshldd(temporary[p], temporary[p], vector[p], leftBits));
     }
   }
 }
