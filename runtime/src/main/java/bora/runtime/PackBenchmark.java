@@ -18,12 +18,19 @@ import java.util.random.RandomGeneratorFactory;
 
 /**
  * Measures a pack on this machine: decode, prefill, and what reading alone takes in the same
- * process. Each figure is the median of several runs after a warm-up.
+ * process. Each figure is a median after a warm-up, and a ratio that of works done one behind the
+ * other: so that a memory that delivers less for a while slows both and not the ratio.
  */
 public final class PackBenchmark {
   private static final int PROMPT_TOKENS = 512;
-  private static final int DECODED_TOKENS = 32;
-  private static final int RUNS = 5;
+
+  /** In a turn. */
+  private static final int DECODED_TOKENS = 8;
+
+  private static final int ROUNDS = 5;
+
+  /** In a round: of reading and decoding, which are short beside a prompt. */
+  private static final int TURNS = 4;
 
   /** Long enough that the compiler is done with the kernels. */
   private static final long WARM_UP_NANOS = 3_000_000_000L;
@@ -40,20 +47,24 @@ public final class PackBenchmark {
   /**
    * What was measured.
    *
-   * @param decodeTokensPerSecond tokens decoded one after the other, context of a few dozen
-   * @param farDecodeTokensPerSecond the same behind a context of {@code farTokens}
+   * @param decodeTokensPerSecond tokens decoded one after the other, from the first
+   * @param shareOfReading how fast decode reads, of how fast reading alone does
+   * @param farDecodeTokensPerSecond decoded behind a context of {@code farTokens}
+   * @param farSlowdown how many times as long as without it
    * @param farTokens length of that context
    * @param weightBytesPerToken encoded bytes that one decoded token reads
    * @param prefillTokensPerSecond tokens of one prompt
    * @param prefillTokens length of that prompt
-   * @param readGigabytesPerSecond reading the weights with all threads and only summing them
+   * @param readGigabytesPerSecond reading all weights with all threads and only summing them
    * @param predictedMemory of this process with one session of that context, a prompt and the
    *     tokens decoded behind it
    * @param residentBytes what it then had; empty where the system does not tell
    */
   public record Result(
       double decodeTokensPerSecond,
+      double shareOfReading,
       double farDecodeTokensPerSecond,
+      double farSlowdown,
       int farTokens,
       long weightBytesPerToken,
       double prefillTokensPerSecond,
@@ -120,6 +131,9 @@ public final class PackBenchmark {
       HostMemory predicted,
       OptionalLong residentBytes) {
     List<MemorySegment> tensors = tensors();
+    long readBytes = tensors.stream().mapToLong(MemorySegment::byteSize).sum();
+    long decodedBytes = weightBytesPerToken() * decoded.length;
+    int passes = (int) Math.max(1, decodedBytes / readBytes);
     try (Session prefill = model.newSession(prompt.length, cacheType);
         Session near = model.newSession(decoded.length, cacheType);
         WorkerPool pool = new WorkerPool(threads)) {
@@ -129,19 +143,32 @@ public final class PackBenchmark {
             prefill.reset();
             prefill.prefill(prompt, ForwardObserver.NONE);
           };
-      Runnable reading = () -> readAll(pool, tensors);
+      Runnable reading = () -> readAll(pool, tensors, passes);
       warmUp(nearDecode);
       warmUp(prompting);
       warmUp(reading);
-      double[] seconds = medianSeconds(nearDecode, farDecode, prompting, reading);
+      double[] readSeconds = new double[ROUNDS * TURNS];
+      double[] nearSeconds = new double[readSeconds.length];
+      double[] farSeconds = new double[readSeconds.length];
+      double[] promptSeconds = new double[ROUNDS];
+      for (int round = 0; round < ROUNDS; round++) {
+        for (int turn = round * TURNS; turn < (round + 1) * TURNS; turn++) {
+          readSeconds[turn] = seconds(reading);
+          nearSeconds[turn] = seconds(nearDecode);
+          farSeconds[turn] = seconds(farDecode);
+        }
+        promptSeconds[round] = seconds(prompting);
+      }
       return new Result(
-          decoded.length / seconds[0],
-          decoded.length / seconds[1],
+          decoded.length / median(nearSeconds),
+          median(ratios(readSeconds, nearSeconds)) * decodedBytes / ((double) readBytes * passes),
+          decoded.length / median(farSeconds),
+          median(ratios(farSeconds, nearSeconds)),
           farTokens,
           weightBytesPerToken(),
-          prompt.length / seconds[2],
+          prompt.length / median(promptSeconds),
           prompt.length,
-          tensors.stream().mapToLong(MemorySegment::byteSize).sum() * 1e-9 / seconds[3],
+          (double) readBytes * passes * 1e-9 / median(readSeconds),
           predicted,
           residentBytes);
     }
@@ -190,14 +217,16 @@ public final class PackBenchmark {
     return model.config().tensors().keySet().stream().map(key -> pack.tensor(key).bytes()).toList();
   }
 
-  private void readAll(WorkerPool pool, List<MemorySegment> tensors) {
+  private void readAll(WorkerPool pool, List<MemorySegment> tensors, int passes) {
     pool.forEachRange(
         threads,
         (start, end) -> {
           long sum = 0;
-          for (MemorySegment tensor : tensors) {
-            long from = tensor.byteSize() * start / threads;
-            sum += MemorySum.of(tensor.asSlice(from, tensor.byteSize() * end / threads - from));
+          for (int pass = 0; pass < passes; pass++) {
+            for (MemorySegment tensor : tensors) {
+              long from = tensor.byteSize() * start / threads;
+              sum += MemorySum.of(tensor.asSlice(from, tensor.byteSize() * end / threads - from));
+            }
           }
           consumed = sum;
         });
@@ -210,21 +239,21 @@ public final class PackBenchmark {
     } while (System.nanoTime() - start < WARM_UP_NANOS);
   }
 
-  /**
-   * Of each work by itself. They take turns, so that a memory that delivers less for a while slows
-   * all of them and not the ratios.
-   */
-  private static double[] medianSeconds(Runnable... works) {
-    double[][] seconds = new double[works.length][RUNS];
-    for (int run = 0; run < RUNS; run++) {
-      for (int i = 0; i < works.length; i++) {
-        long begin = System.nanoTime();
-        works[i].run();
-        seconds[i][run] = (System.nanoTime() - begin) * 1e-9;
-      }
-    }
-    return Arrays.stream(seconds)
-        .mapToDouble(runs -> Arrays.stream(runs).sorted().toArray()[RUNS / 2])
-        .toArray();
+  private static double seconds(Runnable work) {
+    long begin = System.nanoTime();
+    work.run();
+    return (System.nanoTime() - begin) * 1e-9;
+  }
+
+  private static double[] ratios(double[] a, double[] b) {
+    double[] ratios = new double[a.length];
+    Arrays.setAll(ratios, i -> a[i] / b[i]);
+    return ratios;
+  }
+
+  private static double median(double[] values) {
+    double[] sorted = values.clone();
+    Arrays.sort(sorted);
+    return sorted[sorted.length / 2];
   }
 }

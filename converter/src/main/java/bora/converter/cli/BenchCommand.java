@@ -87,9 +87,11 @@ final class BenchCommand implements Callable<Integer> {
     root.putObject("decode")
         .put("tokensPerSecond", result.decodeTokensPerSecond())
         .put("weightBytesPerToken", result.weightBytesPerToken())
-        .put("GBps", result.decodeGigabytesPerSecond());
+        .put("GBps", result.decodeGigabytesPerSecond())
+        .put("shareOfReadBandwidth", result.shareOfReading());
     root.putObject("decodeBehindContext")
         .put("tokensPerSecond", result.farDecodeTokensPerSecond())
+        .put("slowdown", result.farSlowdown())
         .put("contextTokens", result.farTokens());
     root.putObject("prefill")
         .put("tokensPerSecond", result.prefillTokensPerSecond())
@@ -125,9 +127,11 @@ final class BenchCommand implements Callable<Integer> {
             .row("decode", Sizes.format("%.2f tokens/s", result.decodeTokensPerSecond()))
             .row("  weights read a token", Sizes.of(result.weightBytesPerToken()))
             .row("  that is", Sizes.format("%.2f GB/s", result.decodeGigabytesPerSecond()))
+            .row("  of the read bandwidth", Sizes.format("%.0f %%", 100 * result.shareOfReading()))
             .row(
                 "decode behind " + result.farTokens() + " tokens",
                 Sizes.format("%.2f tokens/s", result.farDecodeTokensPerSecond()))
+            .row("  a token takes", Sizes.format("%.2f times as long", result.farSlowdown()))
             .row("read bandwidth", Sizes.format("%.2f GB/s", result.readGigabytesPerSecond()))
             .row(
                 "prefill of " + result.prefillTokens() + " tokens",

@@ -2,6 +2,7 @@ package bora.runtime.kernel;
 
 import bora.formats.encoding.Encoding;
 import bora.formats.encoding.ScalarCodes;
+import bora.formats.encoding.ScalarGrid;
 import bora.runtime.machine.Address;
 import bora.runtime.machine.Assembler;
 import bora.runtime.machine.Label;
@@ -17,16 +18,17 @@ import java.util.function.IntConsumer;
  * #order order}. Blocks of a few panels are unpacked in step, so that what is read once serves the
  * same columns of all.
  *
- * <p>Of {@code q6}, {@code q5}, {@code q3} and {@code q2}, four neighbouring fields of a word
- * become bytes in one instruction ({@code vpmultishiftqb}). What is left of each word, its highest
- * fields and the bits of the last columns, is first gathered into words of its own.
+ * <p>Of {@code q8}, {@code q4} and {@code q2}, whose codes divide bytes, a vector is every byte's
+ * code in the same place. Of {@code q6}, {@code q5} and {@code q3}, four neighbouring fields of a
+ * word become bytes in one instruction ({@code vpmultishiftqb}). What is left of each word, its
+ * highest fields and the bits of the last columns, is first gathered into words of its own.
  */
 final class CodeUnpacker {
   /** Vectors of a block. */
   static final int VECTORS = 16;
 
-  /** The most vectors that say where fields start, of {@code q2}. */
-  private static final int MAX_CONTROLS = 5;
+  /** The most vectors that say where fields start, of {@code q3}. */
+  private static final int MAX_CONTROLS = 4;
 
   private static final int PAIRED_BITS = 30;
   private static final int WORD_BITS = 32;
@@ -43,7 +45,7 @@ final class CodeUnpacker {
   private final Label constants = new Label();
 
   /**
-   * @param firstRegister the first of {@code 6 + 3 * panels} vector registers that are the
+   * @param firstRegister the first of {@code 5 + 3 * panels} vector registers that are the
    *     unpacker's
    * @param panels how many are unpacked in step
    */
@@ -74,7 +76,7 @@ final class CodeUnpacker {
   private void addControls() {
     switch (encoding) {
       case Q6 -> controls.add(fieldStarts(0));
-      case Q5, Q3, Q2 -> {
+      case Q5, Q3 -> {
         for (int first = 0; first + 4 <= perWord(); first += 4) {
           controls.add(fieldStarts(2 + bits * first));
         }
@@ -119,13 +121,7 @@ final class CodeUnpacker {
   byte[] order() {
     List<Integer> columns = new ArrayList<>();
     switch (encoding) {
-      case Q8 -> addColumns(columns, 0, 64, 1);
-      case Q4 -> {
-        for (int unit = 0; unit < 8; unit++) {
-          addColumns(columns, 8 * unit, 4, 2);
-          addColumns(columns, 8 * unit + 1, 4, 2);
-        }
-      }
+      case Q8, Q4, Q2 -> addColumnsByPlace(columns);
       case Q6 -> {
         for (int group = 0; group < 64; group += 16) {
           for (int word = 0; word < 3; word++) {
@@ -135,7 +131,7 @@ final class CodeUnpacker {
           addColumns(columns, group + 15, 1, 1);
         }
       }
-      case Q5, Q3, Q2 -> {
+      case Q5, Q3 -> {
         addPairedColumns(columns, 0);
         addPairedColumns(columns, 32);
       }
@@ -146,6 +142,23 @@ final class CodeUnpacker {
       order[i] = columns.get(i).byteValue();
     }
     return order;
+  }
+
+  private void addColumnsByPlace(List<Integer> columns) {
+    int units = ScalarCodes.unitCount(encoding);
+    int[] columnAt = new int[units * WORD_BITS];
+    for (int column = 0; column < ScalarGrid.COLUMNS_PER_BLOCK; column++) {
+      for (ScalarCodes.Field field : ScalarCodes.fields(encoding, column)) {
+        columnAt[field.unit() * WORD_BITS + field.wordBit()] = column;
+      }
+    }
+    for (int unit = 0; unit < units; unit++) {
+      for (int place = 0; place < Byte.SIZE; place += bits) {
+        for (int bit = place; bit < WORD_BITS; bit += Byte.SIZE) {
+          columns.add(columnAt[unit * WORD_BITS + bit]);
+        }
+      }
+    }
   }
 
   private void addPairedColumns(List<Integer> columns, int group) {
@@ -194,10 +207,9 @@ final class CodeUnpacker {
   /** Groups of a block, to be unpacked one by one. */
   int groups() {
     return switch (encoding) {
-      case Q8 -> 16;
-      case Q4 -> 8;
+      case Q8, Q4, Q2 -> ScalarCodes.unitCount(encoding);
       case Q6 -> 4;
-      case Q5, Q3, Q2 -> 2;
+      case Q5, Q3 -> 2;
       default -> throw new AssertionError(encoding);
     };
   }
@@ -223,20 +235,9 @@ final class CodeUnpacker {
     int firstUnit = ScalarCodes.unitCount(encoding) / groups() * group;
     UnitAddress words = (panel, word) -> units.of(panel, firstUnit + word);
     switch (encoding) {
-      case Q8 -> {
-        each(p -> a.vmovdqu32(vector[p], words.of(p, 0)));
-        use.assemble(firstVector, vector);
-      }
-      case Q4 -> {
-        each(p -> a.vmovdqu32(temporary[p], words.of(p, 0)));
-        each(p -> a.vpandd(vector[p], temporary[p], mask));
-        use.assemble(firstVector, vector);
-        each(p -> a.vpsrld(temporary[p], temporary[p], 4));
-        each(p -> a.vpandd(vector[p], temporary[p], mask));
-        use.assemble(firstVector + 1, vector);
-      }
+      case Q8, Q4, Q2 -> unpackPlaces(a, firstVector, words, use);
       case Q6 -> unpackSixBits(a, firstVector, words, use);
-      case Q5, Q3, Q2 -> unpackPaired(a, firstVector, words, use);
+      case Q5, Q3 -> unpackPaired(a, firstVector, words, use);
       default -> throw new AssertionError(encoding);
     }
   }
@@ -244,6 +245,21 @@ final class CodeUnpacker {
   private void each(IntConsumer panel) {
     for (int p = 0; p < vector.length; p++) {
       panel.accept(p);
+    }
+  }
+
+  private void unpackPlaces(Assembler a, int firstVector, UnitAddress words, VectorUse use) {
+    Zmm[] loaded = encoding == Encoding.Q8 ? vector : temporary;
+    each(p -> a.vmovdqu32(loaded[p], words.of(p, 0)));
+    for (int place = 0; place < Byte.SIZE / bits; place++) {
+      int bit = bits * place;
+      if (bit > 0) {
+        each(p -> a.vpsrld(vector[p], loaded[p], bit));
+      }
+      if (bits < Byte.SIZE) {
+        each(p -> a.vpandd(vector[p], bit > 0 ? vector[p] : loaded[p], mask));
+      }
+      use.assemble(firstVector + place, vector);
     }
   }
 
