@@ -15,7 +15,8 @@ import java.util.Map;
  * @param roundings by digits
  * @param unpacking of a panel's blocks; its parameters depend on the kind of encoding
  * @param tiles for one token at once, two, and so on
- * @param order address of {@link CodeUnpacker#order}, or {@link TrellisLevels#order}
+ * @param order {@link AssembledRounding#places} of {@link CodeUnpacker#order}, or of {@link
+ *     TrellisLevels#order}
  * @param middle see {@link ActivationDigits#middle}
  */
 record AssembledCode(
@@ -80,7 +81,7 @@ record AssembledCode(
             ? AssembledTrellisUnpacking.toCodes(encoding)
             : AssembledUnpacking.of(encoding),
         Common.TILES,
-        Arena.global().allocateFrom(ValueLayout.JAVA_BYTE, order),
+        Arena.global().allocateFrom(ValueLayout.JAVA_BYTE, AssembledRounding.places(order)),
         ActivationDigits.middle(encoding));
   }
 

@@ -23,7 +23,7 @@ final class AssembledFloatTokens {
   private static final long TOKEN_BYTES = AssembledFloatTile.TOKEN_BYTES;
 
   /** Tokens that share the decoding of a tile; their activations of its columns stay in cache. */
-  private static final int BLOCK_TOKENS = 128;
+  private static final int BLOCK_TOKENS = 256;
 
   /** Assembled and tested at the first use. */
   private static final AssembledFloatTokens[] OF_ENCODING =

@@ -6,6 +6,7 @@ import static bora.runtime.machine.Gpr.RCX;
 import static bora.runtime.machine.Gpr.RDI;
 import static bora.runtime.machine.Gpr.RDX;
 
+import bora.formats.encoding.ScalarGrid;
 import bora.runtime.machine.Address;
 import bora.runtime.machine.Assembler;
 import bora.runtime.machine.Assembler.Comparison;
@@ -25,7 +26,7 @@ final class AssembledRounding {
 
   static final int BLOCKS = 16;
 
-  /** Address of {@link CodeUnpacker#order}. */
+  /** Address of {@link #places}. */
   static final int ORDER = 24;
 
   /** An int: {@code -2^(b-1)}. */
@@ -50,8 +51,9 @@ final class AssembledRounding {
   private final Zmm other = new Zmm(8);
   private final Zmm[] sums = {new Zmm(9), new Zmm(10), new Zmm(11), new Zmm(12)};
   private final Zmm order = new Zmm(16);
-  private final Zmm zero = new Zmm(17);
   private final Zmm half = new Zmm(18);
+  private final Zmm byteMask = new Zmm(19);
+  private final Zmm[] bytes = {new Zmm(20), new Zmm(21), new Zmm(22), new Zmm(23)};
 
   private final Label magnitudeBits = new Label();
   private final Label infinity = new Label();
@@ -65,6 +67,7 @@ final class AssembledRounding {
   private final Label stepExponent = new Label();
   private final Label signs = new Label();
   private final Label upper = new Label();
+  private final Label lowestByte = new Label();
 
   private AssembledRounding(ActivationDigits digits) {
     this.digits = digits;
@@ -74,13 +77,27 @@ final class AssembledRounding {
     return MachineCode.of(new AssembledRounding(digits).assemble());
   }
 
+  /**
+   * Where, among the bytes that packing has made of a block's columns, those of an {@linkplain
+   * CodeUnpacker#order order} are: packing takes four lanes of each vector in turn.
+   */
+  static byte[] places(byte[] order) {
+    byte[] places = new byte[order.length];
+    for (int i = 0; i < places.length; i++) {
+      int vector = order[i] / ScalarGrid.LANES;
+      int lane = order[i] % ScalarGrid.LANES;
+      places[i] = (byte) (lane / 4 * ScalarGrid.LANES + vector * 4 + lane % 4);
+    }
+    return places;
+  }
+
   private Assembler assemble() {
     a.mov(R8, Address.of(RDI, X));
     a.mov(RDX, Address.of(RDI, RECORDS));
     a.mov(RCX, Address.of(RDI, BLOCKS));
     a.mov(RAX, Address.of(RDI, ORDER));
     a.vmovdqu32(order, Address.of(RAX, 0));
-    a.vpxord(zero, zero, zero);
+    a.vpbroadcastd(byteMask, Address.of(lowestByte));
     a.mov(RAX, 1L);
     a.kmovw(MaskRegister.K1, RAX);
     Label block = new Label();
@@ -187,13 +204,14 @@ final class AssembledRounding {
 
   /** Stores the lowest bytes of the numbers in the weights' order, and sums them in every lane. */
   private void storePlane(int digit) {
-    int plane = digits.planeOffset(digit);
     for (int i = 0; i < VECTORS; i++) {
-      a.vpmovdb(Address.of(RDX, plane + 16 * i), x[i]);
+      a.vpandd(bytes[i], x[i], byteMask);
     }
-    a.vmovdqu32(temporary, Address.of(RDX, plane));
-    a.vpermb(temporary, order, temporary);
-    a.vmovdqu32(Address.of(RDX, plane), temporary);
+    a.vpackusdw(bytes[0], bytes[0], bytes[1]);
+    a.vpackusdw(bytes[2], bytes[2], bytes[3]);
+    a.vpackuswb(bytes[0], bytes[0], bytes[2]);
+    a.vpermb(temporary, order, bytes[0]);
+    a.vmovdqu32(Address.of(RDX, digits.planeOffset(digit)), temporary);
     a.vpbroadcastd(other, Address.of(ones));
     a.vpxord(sums[digit], sums[digit], sums[digit]);
     a.vpdpbusd(sums[digit], other, temporary);
@@ -219,6 +237,7 @@ final class AssembledRounding {
   }
 
   private void putConstants() {
+    put(lowestByte, 0xFF);
     put(magnitudeBits, MAGNITUDE_BITS);
     put(infinity, INFINITY_BITS);
     put(ones, 0x01010101);

@@ -24,7 +24,6 @@ public final class Assembler {
 
   private static final int VECTOR_BYTES = 64;
   private static final int HALF_BYTES = 32;
-  private static final int QUARTER_BYTES = 16;
   private static final int LANE_BYTES = 4;
   private static final int WIDE_LANE_BYTES = 8;
 
@@ -292,11 +291,6 @@ public final class Assembler {
     evexMasked(MAP_0F38, PREFIX_66, 0x33, to.number(), 0, from, HALF_BYTES, 0, mask, true);
   }
 
-  /** The lowest byte of every lane. */
-  public void vpmovdb(Address to, Zmm from) {
-    evex(MAP_0F38, PREFIX_F3, 0x31, from.number(), 0, to, QUARTER_BYTES, 0);
-  }
-
   // ---- integers ----
 
   /** Adds to each lane the sum of four products of an unsigned and a signed byte. */
@@ -398,6 +392,16 @@ public final class Assembler {
    */
   public void vpermi2b(Zmm toAndIndex, Zmm lowTable, Zmm highTable) {
     bytes(MAP_0F38, 0x75, toAndIndex, lowTable, highTable);
+  }
+
+  /** Of each 128 bits the lanes of {@code a} and then of {@code b}, as unsigned halves. */
+  public void vpackusdw(Zmm to, Zmm a, Zmm b) {
+    bytes(MAP_0F38, 0x2B, to, a, b);
+  }
+
+  /** Of each 128 bits the halves of lanes of {@code a} and then of {@code b}, as unsigned bytes. */
+  public void vpackuswb(Zmm to, Zmm a, Zmm b) {
+    bytes(MAP_0F, 0x67, to, a, b);
   }
 
   /** The lower eight bytes of each 128 bits, those of {@code a} and {@code b} in turn. */

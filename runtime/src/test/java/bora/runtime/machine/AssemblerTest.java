@@ -148,10 +148,6 @@ class AssemblerTest {
             "vpmovzxwd zmm6, [rax+rcx]",
             "62f27d48333408",
             a -> a.vpmovzxwd(z(6), Address.of(RAX, RCX, 1, 0))),
-        row(
-            "vpmovdb [r8+0x30], zmm19",
-            "62c27e48315803",
-            a -> a.vpmovdb(Address.of(R8, 0x30), z(19))),
         row("vpdpbusd zmm1, zmm2, zmm3", "62f26d4850cb", a -> a.vpdpbusd(z(1), z(2), z(3))),
         row("vpdpbusd zmm31, zmm17, zmm25", "6202754050f9", a -> a.vpdpbusd(z(31), z(17), z(25))),
         row(
@@ -213,6 +209,8 @@ class AssemblerTest {
         row("vpermi2b zmm27, zmm3, zmm21", "6222654875dd", a -> a.vpermi2b(z(27), z(3), z(21))),
         row("vpermi2b zmm5, zmm30, zmm9", "62d20d4075e9", a -> a.vpermi2b(z(5), z(30), z(9))),
         row("vpunpcklbw zmm31, zmm27, zmm8", "6241254060f8", a -> a.vpunpcklbw(z(31), z(27), z(8))),
+        row("vpackusdw zmm1, zmm18, zmm11", "62d26d402bcb", a -> a.vpackusdw(z(1), z(18), z(11))),
+        row("vpackuswb zmm20, zmm3, zmm30", "6281654867e6", a -> a.vpackuswb(z(20), z(3), z(30))),
         row("vpunpckhbw zmm1, zmm17, zmm30", "6291754068ce", a -> a.vpunpckhbw(z(1), z(17), z(30))),
         row("vpunpcklwd zmm29, zmm2, zmm27", "62016d4861eb", a -> a.vpunpcklwd(z(29), z(2), z(27))),
         row("vpunpckhwd zmm12, zmm31, zmm4", "6271054069e4", a -> a.vpunpckhwd(z(12), z(31), z(4))),
