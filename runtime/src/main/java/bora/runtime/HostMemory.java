@@ -29,7 +29,7 @@ public record HostMemory(
   private static final long SECOND_COMPILER_BYTES = 20_000_000;
 
   /** Of so many tokens at once the kernels copy activations. */
-  private static final int COPIED_TOKENS = 128;
+  static final int COPIED_TOKENS = 256;
 
   /**
    * Predicts.

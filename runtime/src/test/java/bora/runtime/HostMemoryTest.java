@@ -37,7 +37,7 @@ final class HostMemoryTest {
       long allocated = ALLOCATED.getCurrentThreadAllocatedBytes() - before;
       assertEquals(contextTokens, session.contextTokens());
       // The kernels copy activations only once something runs.
-      long later = 4L * 2 * 128 * config.intermediateSize();
+      long later = 4L * 2 * HostMemory.COPIED_TOKENS * config.intermediateSize();
       long expected = predicted.scratch() - later;
       assertEquals(expected, allocated, 0.02 * expected);
     }
