@@ -19,8 +19,8 @@ import java.util.Set;
  *
  * <p>A number is the sum of its <em>digits</em>, signed bytes, digit d times {@code 256^d}. A
  * <em>record</em> has what a block's products need: the digits in planes of 64 bytes, the lowest
- * first and each in the order of the weights' {@linkplain CodeUnpacker#order columns}; then 32-bit
- * words: for each digit where its sum of products starts, the step (once more times 2^16 for {@code
+ * first and each in the order of the weights' {@linkplain CodeOrder columns}; then 32-bit words:
+ * for each digit where its sum of products starts, the step (once more times 2^16 for {@code
  * FOUR}), and half a step times the sum of all numbers.
  *
  * <p>With u the code of a weight of b bits and {@code s} its step (of a trellis code: its level, 8,

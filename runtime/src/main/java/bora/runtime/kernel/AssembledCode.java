@@ -15,7 +15,7 @@ import java.util.Map;
  * @param roundings by digits
  * @param unpacking of a panel's blocks; its parameters depend on the kind of encoding
  * @param tiles for one token at once, two, and so on
- * @param order {@link AssembledRounding#places} of {@link CodeUnpacker#order}, or of {@link
+ * @param order {@link AssembledRounding#places} of {@link CodeOrder#of}, or of {@link
  *     TrellisLevels#order}
  * @param middle see {@link ActivationDigits#middle}
  */
@@ -72,8 +72,7 @@ record AssembledCode(
       dots.put(
           digits, encoding.isTrellis() ? trellisDots(encoding, digits) : dots(encoding, digits));
     }
-    byte[] order =
-        encoding.isTrellis() ? TrellisLevels.order() : new CodeUnpacker(encoding, 16).order();
+    byte[] order = encoding.isTrellis() ? TrellisLevels.order() : CodeOrder.of(encoding);
     return new AssembledCode(
         dots,
         Common.ROUNDINGS,

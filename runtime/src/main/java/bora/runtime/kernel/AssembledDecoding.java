@@ -68,7 +68,7 @@ final class AssembledDecoding {
   private void assembleScalar() {
     AssembledScales scales = new AssembledScales();
     CodeUnpacker unpacker = new CodeUnpacker(encoding, 16);
-    byte[] order = unpacker.order();
+    byte[] order = CodeOrder.of(encoding);
     scales.prepare(a);
     unpacker.prepare(a);
     a.vpbroadcastd(byteMask, Address.of(bytes));

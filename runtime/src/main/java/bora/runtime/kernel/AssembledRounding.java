@@ -79,7 +79,7 @@ final class AssembledRounding {
 
   /**
    * Where, among the bytes that packing has made of a block's columns, those of an {@linkplain
-   * CodeUnpacker#order order} are: packing takes four lanes of each vector in turn.
+   * CodeOrder order} are: packing takes four lanes of each vector in turn.
    */
   static byte[] places(byte[] order) {
     byte[] places = new byte[order.length];

@@ -2,7 +2,6 @@ package bora.runtime.kernel;
 
 import bora.formats.encoding.Encoding;
 import bora.formats.encoding.ScalarCodes;
-import bora.formats.encoding.ScalarGrid;
 import bora.runtime.machine.Address;
 import bora.runtime.machine.Assembler;
 import bora.runtime.machine.Label;
@@ -15,8 +14,8 @@ import java.util.function.IntConsumer;
 /**
  * Assembles the unpacking of a block of codes: sixteen vectors of bytes, four columns of each lane
  * side by side. Which four is whatever costs least; the activations come in the same {@linkplain
- * #order order}. Blocks of a few panels are unpacked in step, so that what is read once serves the
- * same columns of all.
+ * CodeOrder order}. Blocks of a few panels are unpacked in step, so that what is read once serves
+ * the same columns of all.
  *
  * <p>Of {@code q8}, {@code q4} and {@code q2}, whose codes divide bytes, a vector is every byte's
  * code in the same place. Of {@code q6}, {@code q5} and {@code q3}, four neighbouring fields of a
@@ -30,7 +29,6 @@ final class CodeUnpacker {
   /** The most vectors that say where fields start, of {@code q3}. */
   private static final int MAX_CONTROLS = 4;
 
-  private static final int PAIRED_BITS = 30;
   private static final int WORD_BITS = 32;
 
   private final Encoding encoding;
@@ -77,7 +75,7 @@ final class CodeUnpacker {
     switch (encoding) {
       case Q6 -> controls.add(fieldStarts(0));
       case Q5, Q3 -> {
-        for (int first = 0; first + 4 <= perWord(); first += 4) {
+        for (int first = 0; first + 4 <= CodeOrder.perWord(bits); first += 4) {
           controls.add(fieldStarts(2 + bits * first));
         }
         for (int first = 0; first < fieldsOfGathered(); first += 4) {
@@ -97,15 +95,6 @@ final class CodeUnpacker {
     return starts;
   }
 
-  private int perWord() {
-    return PAIRED_BITS / bits;
-  }
-
-  /** Fields of a word that make no whole vector. */
-  private int leftOfWord() {
-    return perWord() % 4;
-  }
-
   /** How many of the words and the pairs of a group are gathered at once: as many as have room. */
   private int gatheredAtOnce() {
     return encoding == Encoding.Q5 ? 2 : bits + 1;
@@ -113,69 +102,6 @@ final class CodeUnpacker {
 
   private int fieldsOfGathered() {
     return encoding == Encoding.Q5 ? 4 : 8;
-  }
-
-  /**
-   * The column of each byte of the block's vectors: byte b of a lane of vector v at {@code 4v + b}.
-   */
-  byte[] order() {
-    List<Integer> columns = new ArrayList<>();
-    switch (encoding) {
-      case Q8, Q4, Q2 -> addColumnsByPlace(columns);
-      case Q6 -> {
-        for (int group = 0; group < 64; group += 16) {
-          for (int word = 0; word < 3; word++) {
-            addColumns(columns, group + 5 * word, 4, 1);
-          }
-          addColumns(columns, group + 4, 3, 5);
-          addColumns(columns, group + 15, 1, 1);
-        }
-      }
-      case Q5, Q3 -> {
-        addPairedColumns(columns, 0);
-        addPairedColumns(columns, 32);
-      }
-      default -> throw new AssertionError(encoding);
-    }
-    byte[] order = new byte[columns.size()];
-    for (int i = 0; i < order.length; i++) {
-      order[i] = columns.get(i).byteValue();
-    }
-    return order;
-  }
-
-  private void addColumnsByPlace(List<Integer> columns) {
-    int units = ScalarCodes.unitCount(encoding);
-    int[] columnAt = new int[units * WORD_BITS];
-    for (int column = 0; column < ScalarGrid.COLUMNS_PER_BLOCK; column++) {
-      for (ScalarCodes.Field field : ScalarCodes.fields(encoding, column)) {
-        columnAt[field.unit() * WORD_BITS + field.wordBit()] = column;
-      }
-    }
-    for (int unit = 0; unit < units; unit++) {
-      for (int place = 0; place < Byte.SIZE; place += bits) {
-        for (int bit = place; bit < WORD_BITS; bit += Byte.SIZE) {
-          columns.add(columnAt[unit * WORD_BITS + bit]);
-        }
-      }
-    }
-  }
-
-  private void addPairedColumns(List<Integer> columns, int group) {
-    int whole = perWord() - leftOfWord();
-    for (int word = 0; word < bits; word++) {
-      addColumns(columns, group + perWord() * word, whole, 1);
-    }
-    for (int word = 0; word < bits; word++) {
-      addColumns(columns, group + perWord() * word + whole, leftOfWord(), 1);
-    }
-    addColumns(columns, group + PAIRED_BITS, 2, 1);
-  }
-
-  private static void addColumns(List<Integer> columns, int first, int count, int distance) {
-    for (int i = 0; i < count; i++) {
-      columns.add(first + distance * i);
-    }
   }
 
   /** Assembles the loading of what is the same for all blocks. */
@@ -289,7 +215,7 @@ final class CodeUnpacker {
 
   private void unpackPaired(Assembler a, int firstVector, UnitAddress words, VectorUse use) {
     int index = firstVector;
-    int ofWord = perWord() / 4;
+    int ofWord = CodeOrder.perWord(bits) / 4;
     for (int j = 0; j < bits; j++) {
       int word = j;
       for (int i = 0; i < ofWord; i++) {
@@ -314,16 +240,19 @@ final class CodeUnpacker {
    * Puts what is left of some words side by side, the first lowest; behind the last word the pairs.
    */
   private void gather(Assembler a, int first, int end, UnitAddress words) {
-    int leftBits = bits * leftOfWord();
+    int leftBits = bits * CodeOrder.leftOfWord(bits);
     int next = end - 1;
     if (end > bits) {
       // The lowest two bits of the words, those of the first word highest, are the last two codes.
       each(p -> a.vmovdqu32(temporary[p], words.of(p, bits - 1)));
-      each(p -> a.vpslld(temporary[p], temporary[p], PAIRED_BITS));
+      each(p -> a.vpslld(temporary[p], temporary[p], CodeOrder.PAIRED_BITS));
       for (int j = bits - 2; j >= 0; j--) {
         int word = j;
         each(p -> a.vmovdqu32(vector[p], words.of(p, word)));
-        each(p -> a.vpshrdd(temporary[p], temporary[p], vector[p], WORD_BITS - PAIRED_BITS));
+        each(
+            p ->
+                a.vpshrdd(
+                    temporary[p], temporary[p], vector[p], WORD_BITS - CodeOrder.PAIRED_BITS));
       }
       each(p -> a.vpsrld(temporary[p], temporary[p], WORD_BITS - 2 * bits));
     } else {

@@ -58,7 +58,7 @@ final class TrellisLevels {
     columnBytes = TrellisPanel.columnBytes(encoding);
   }
 
-  /** The order of a block's columns, as {@link CodeUnpacker#order}: as they are. */
+  /** The order of a block's columns, as {@link CodeOrder#of}: as they are. */
   static byte[] order() {
     byte[] order = new byte[ActivationDigits.BLOCK_COLUMNS];
     for (int i = 0; i < order.length; i++) {

@@ -48,7 +48,7 @@ class AssembledKernelTest {
       names = {"Q8", "Q6", "Q5", "Q4", "Q3", "Q2"})
   void ordersNameEveryColumnOnce(Encoding encoding) {
     Set<Byte> columns = new HashSet<>();
-    for (byte column : new CodeUnpacker(encoding, 16).order()) {
+    for (byte column : CodeOrder.of(encoding)) {
       columns.add(column);
     }
     assertEquals(64, columns.size());
