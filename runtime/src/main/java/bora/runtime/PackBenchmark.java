@@ -147,31 +147,41 @@ public final class PackBenchmark {
       warmUp(nearDecode);
       warmUp(prompting);
       warmUp(reading);
-      double[] readSeconds = new double[ROUNDS * TURNS];
-      double[] nearSeconds = new double[readSeconds.length];
-      double[] farSeconds = new double[readSeconds.length];
-      double[] promptSeconds = new double[ROUNDS];
-      for (int round = 0; round < ROUNDS; round++) {
-        for (int turn = round * TURNS; turn < (round + 1) * TURNS; turn++) {
-          readSeconds[turn] = seconds(reading);
-          nearSeconds[turn] = seconds(nearDecode);
-          farSeconds[turn] = seconds(farDecode);
-        }
-        promptSeconds[round] = seconds(prompting);
-      }
+      Seconds seconds = takeTurns(reading, nearDecode, farDecode, prompting);
       return new Result(
-          decoded.length / median(nearSeconds),
-          median(ratios(readSeconds, nearSeconds)) * decodedBytes / ((double) readBytes * passes),
-          decoded.length / median(farSeconds),
-          median(ratios(farSeconds, nearSeconds)),
+          decoded.length / median(seconds.near),
+          median(ratios(seconds.reading, seconds.near))
+              * decodedBytes
+              / ((double) readBytes * passes),
+          decoded.length / median(seconds.far),
+          median(ratios(seconds.far, seconds.near)),
           farTokens,
           weightBytesPerToken(),
-          prompt.length / median(promptSeconds),
+          prompt.length / median(seconds.prompting),
           prompt.length,
-          (double) readBytes * passes * 1e-9 / median(readSeconds),
+          (double) readBytes * passes * 1e-9 / median(seconds.reading),
           predicted,
           residentBytes);
     }
+  }
+
+  /** What each turn, and each prompt, took. */
+  private record Seconds(double[] reading, double[] near, double[] far, double[] prompting) {}
+
+  private static Seconds takeTurns(
+      Runnable reading, Runnable nearDecode, Runnable farDecode, Runnable prompting) {
+    int turns = ROUNDS * TURNS;
+    Seconds all =
+        new Seconds(new double[turns], new double[turns], new double[turns], new double[ROUNDS]);
+    for (int round = 0; round < ROUNDS; round++) {
+      for (int turn = round * TURNS; turn < (round + 1) * TURNS; turn++) {
+        all.reading[turn] = seconds(reading);
+        all.near[turn] = seconds(nearDecode);
+        all.far[turn] = seconds(farDecode);
+      }
+      all.prompting[round] = seconds(prompting);
+    }
+    return all;
   }
 
   /** The most that the part of the heap may take where objects begin. */

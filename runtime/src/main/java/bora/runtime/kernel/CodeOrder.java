@@ -11,7 +11,7 @@ final class CodeOrder {
   /** Of a word of {@code q5} and {@code q3}, the bits that are whole codes. */
   static final int PAIRED_BITS = 30;
 
-  private static final int WORD_BITS = 32;
+  static final int WORD_BITS = 32;
 
   private final Encoding encoding;
   private final int bits;
@@ -31,6 +31,17 @@ final class CodeOrder {
     byte[] columns = new byte[order.columns.size()];
     for (int i = 0; i < columns.length; i++) {
       columns[i] = order.columns.get(i).byteValue();
+    }
+    return columns;
+  }
+
+  /** The column of the field, if any, that begins at bit i of unit u: at {@code 32u + i}. */
+  static int[] columnsByBit(Encoding encoding) {
+    int[] columns = new int[ScalarCodes.unitCount(encoding) * WORD_BITS];
+    for (int column = 0; column < ScalarGrid.COLUMNS_PER_BLOCK; column++) {
+      for (ScalarCodes.Field field : ScalarCodes.fields(encoding, column)) {
+        columns[field.unit() * WORD_BITS + field.wordBit()] = column;
+      }
     }
     return columns;
   }
@@ -66,17 +77,11 @@ final class CodeOrder {
   }
 
   private void addByPlace() {
-    int units = ScalarCodes.unitCount(encoding);
-    int[] columnAt = new int[units * WORD_BITS];
-    for (int column = 0; column < ScalarGrid.COLUMNS_PER_BLOCK; column++) {
-      for (ScalarCodes.Field field : ScalarCodes.fields(encoding, column)) {
-        columnAt[field.unit() * WORD_BITS + field.wordBit()] = column;
-      }
-    }
-    for (int unit = 0; unit < units; unit++) {
+    int[] byBit = columnsByBit(encoding);
+    for (int word = 0; word < byBit.length; word += WORD_BITS) {
       for (int place = 0; place < Byte.SIZE; place += bits) {
         for (int bit = place; bit < WORD_BITS; bit += Byte.SIZE) {
-          columns.add(columnAt[unit * WORD_BITS + bit]);
+          columns.add(byBit[word + bit]);
         }
       }
     }

@@ -29,8 +29,6 @@ final class CodeUnpacker {
   /** The most vectors that say where fields start, of {@code q3}. */
   private static final int MAX_CONTROLS = 4;
 
-  private static final int WORD_BITS = 32;
-
   private final Encoding encoding;
   private final int bits;
   private final Zmm mask;
@@ -90,7 +88,7 @@ final class CodeUnpacker {
   private int[] fieldStarts(int firstBit) {
     int[] starts = new int[8];
     for (int i = 0; i < starts.length; i++) {
-      starts[i] = i / 4 * WORD_BITS + firstBit + i % 4 * bits;
+      starts[i] = i / 4 * CodeOrder.WORD_BITS + firstBit + i % 4 * bits;
     }
     return starts;
   }
@@ -252,12 +250,15 @@ final class CodeUnpacker {
         each(
             p ->
                 a.vpshrdd(
-                    temporary[p], temporary[p], vector[p], WORD_BITS - CodeOrder.PAIRED_BITS));
+                    temporary[p],
+                    temporary[p],
+                    vector[p],
+                    CodeOrder.WORD_BITS - CodeOrder.PAIRED_BITS));
       }
-      each(p -> a.vpsrld(temporary[p], temporary[p], WORD_BITS - 2 * bits));
+      each(p -> a.vpsrld(temporary[p], temporary[p], CodeOrder.WORD_BITS - 2 * bits));
     } else {
       each(p -> a.vmovdqu32(temporary[p], words.of(p, next)));
-      each(p -> a.vpsrld(temporary[p], temporary[p], WORD_BITS - leftBits));
+      each(p -> a.vpsrld(temporary[p], temporary[p], CodeOrder.WORD_BITS - leftBits));
     }
     for (int j = next - 1; j >= first; j--) {
       int word = j;

@@ -38,22 +38,10 @@ final class PairTables {
   private static final float MIDDLE = 1.5f;
 
   private static final int CODES = 4;
-  private static final int FIELDS = Integer.SIZE / 2;
 
-  /** The column of each field of two bits of a block's words. */
-  private static final int[] COLUMN_OF_FIELD = columnsOfFields();
+  private static final int[] COLUMN_BY_BIT = CodeOrder.columnsByBit(ENCODING);
 
   private PairTables() {}
-
-  private static int[] columnsOfFields() {
-    int[] columns = new int[UNITS * FIELDS];
-    for (int column = 0; column < ScalarGrid.COLUMNS_PER_BLOCK; column++) {
-      for (ScalarCodes.Field field : ScalarCodes.fields(ENCODING, column)) {
-        columns[field.unit() * FIELDS + field.wordBit() / 2] = column;
-      }
-    }
-    return columns;
-  }
 
   /** The lowest bit of a pair in its word; its highest may be the word's lowest. */
   static int firstBit(int pairOfUnit) {
@@ -62,13 +50,16 @@ final class PairTables {
 
   /** The column, within the block, of the lower code of a pair of a block. */
   static int lowerColumn(int pair) {
-    return COLUMN_OF_FIELD[pair / PAIRS_OF_UNIT * FIELDS + firstBit(pair % PAIRS_OF_UNIT) / 2];
+    return column(pair, firstBit(pair % PAIRS_OF_UNIT));
   }
 
   /** That of the upper code. */
   static int upperColumn(int pair) {
-    int field = (firstBit(pair % PAIRS_OF_UNIT) / 2 + 1) % FIELDS;
-    return COLUMN_OF_FIELD[pair / PAIRS_OF_UNIT * FIELDS + field];
+    return column(pair, (firstBit(pair % PAIRS_OF_UNIT) + 2) % Integer.SIZE);
+  }
+
+  private static int column(int pair, int bit) {
+    return COLUMN_BY_BIT[pair / PAIRS_OF_UNIT * CodeOrder.WORD_BITS + bit];
   }
 
   /**
