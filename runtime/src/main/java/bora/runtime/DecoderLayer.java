@@ -1,5 +1,6 @@
 package bora.runtime;
 
+import bora.formats.encoding.EncodedTensor;
 import bora.formats.model.ModelConfig;
 import bora.formats.model.TensorKey;
 import bora.formats.model.TensorRole;
@@ -30,6 +31,8 @@ final class DecoderLayer implements AutoCloseable {
   private final FloatArray keys;
   private final FloatArray values;
   private final FloatArray attended;
+  private final EncodedTensor[] projections = new EncodedTensor[3];
+  private final FloatArray[] projected;
   private final float[] rowWeights;
 
   /**
@@ -57,6 +60,7 @@ final class DecoderLayer implements AutoCloseable {
     queries = FloatArray.ofLength(Math.multiplyExact(maxTokens, config.queryWidth()));
     keys = FloatArray.ofLength(Math.multiplyExact(maxTokens, config.kvWidth()));
     values = FloatArray.ofLength(keys.length());
+    projected = new FloatArray[] {queries, keys, values};
     attended = FloatArray.ofLength(queries.length());
     rowWeights = new float[maxTokens];
   }
@@ -129,9 +133,10 @@ final class DecoderLayer implements AutoCloseable {
 
   /** From what the norm left to what o reads. */
   private void attend(LayerWeights weights, int cacheLayer, int firstPosition, int count) {
-    product.compute(weights.query(), normalized, 0, count, queries, 0);
-    product.compute(weights.key(), normalized, 0, count, keys, 0);
-    product.compute(weights.value(), normalized, 0, count, values, 0);
+    projections[0] = weights.query();
+    projections[1] = weights.key();
+    projections[2] = weights.value();
+    product.compute(projections, normalized, 0, count, projected, 0);
     rotary.rotate(queries, config.headCount(), count);
     rotary.rotate(keys, config.kvHeadCount(), count);
     cache.put(cacheLayer, firstPosition, count, keys.values(), values.values());

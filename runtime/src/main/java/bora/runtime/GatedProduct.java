@@ -3,6 +3,7 @@ package bora.runtime;
 import bora.formats.encoding.EncodedTensor;
 import bora.runtime.kernel.FloatArray;
 import bora.runtime.kernel.Kernels;
+import bora.runtime.kernel.TokenActivations;
 import bora.runtime.kernel.WorkerPool;
 
 /**
@@ -13,11 +14,10 @@ final class GatedProduct implements WorkerPool.RangeTask {
   private final Kernels kernels;
   private final WorkerPool pool;
   private final FloatArray up;
+  private final TokenActivations x = new TokenActivations();
 
   private EncodedTensor gate;
   private EncodedTensor upMatrix;
-  private FloatArray x;
-  private int xOffset;
   private int tokens;
   private FloatArray gated;
 
@@ -47,11 +47,10 @@ final class GatedProduct implements WorkerPool.RangeTask {
       FloatArray gated) {
     this.gate = gate;
     this.upMatrix = upMatrix;
-    this.x = x;
-    this.xOffset = xOffset;
+    this.x.set(x, xOffset, gate.shape().columns(), tokens);
     this.tokens = tokens;
     this.gated = gated;
-    pool.forEachRange(MatrixProduct.blockCount(gate), this);
+    MatrixProduct.forEachBlock(pool, MatrixProduct.blockCount(gate), tokens, this);
   }
 
   @Override
@@ -68,6 +67,6 @@ final class GatedProduct implements WorkerPool.RangeTask {
   }
 
   private void multiply(EncodedTensor matrix, int blockStart, int blockEnd, FloatArray y) {
-    MatrixProduct.multiplyBlocks(kernels, matrix, blockStart, blockEnd, x, xOffset, tokens, y, 0);
+    MatrixProduct.multiplyBlocks(kernels, matrix, blockStart, blockEnd, x, y, 0);
   }
 }

@@ -6,6 +6,7 @@ import bora.formats.encoding.LittleEndian;
 import bora.formats.model.TensorShape;
 import bora.runtime.kernel.FloatArray;
 import bora.runtime.kernel.Kernels;
+import bora.runtime.kernel.TokenActivations;
 import bora.runtime.kernel.WorkerPool;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -123,10 +124,7 @@ public final class GramProduct {
               int count = Math.min(BLOCK_COLUMNS, sums.length - start);
               kernels.multiply(
                   matrix,
-                  transposedLeft,
-                  start * rows,
-                  rows,
-                  count,
+                  TokenActivations.of(transposedLeft, start * rows, rows, count),
                   products,
                   0,
                   columns,
@@ -223,8 +221,8 @@ public final class GramProduct {
     int start = block * BLOCK_COLUMNS;
     int count = Math.min(BLOCK_COLUMNS, columns - start);
     int panels = Math.ceilDiv(start + count, matrix.encoding().rowsPerPanel());
-    kernels.multiply(
-        matrix, transposed, start * rows, rows, count, products, 0, columns, 0, panels);
+    TokenActivations x = TokenActivations.of(transposed, start * rows, rows, count);
+    kernels.multiply(matrix, x, products, 0, columns, 0, panels);
     for (int i = 0; i < count; i++) {
       double[] sum = sums[start + i];
       for (int j = 0; j <= start + i; j++) {

@@ -80,9 +80,8 @@ public final class LayerSteps implements AutoCloseable {
       float[] attended) {
     rotary.setPositions(0, tokens);
     FloatArray x = FloatArray.wrap(normalized);
-    product.compute(query, x, 0, tokens, queries, 0);
-    product.compute(key, x, 0, tokens, keys, 0);
-    product.compute(value, x, 0, tokens, values, 0);
+    EncodedTensor[] projections = {query, key, value};
+    product.compute(projections, x, 0, tokens, new FloatArray[] {queries, keys, values}, 0);
     rotary.rotate(queries, config.headCount(), tokens);
     rotary.rotate(keys, config.kvHeadCount(), tokens);
     cache.put(0, 0, tokens, keys.values(), values.values());

@@ -3,11 +3,13 @@ package bora.runtime;
 import bora.formats.encoding.EncodedTensor;
 import bora.runtime.kernel.FloatArray;
 import bora.runtime.kernel.Kernels;
+import bora.runtime.kernel.TokenActivations;
 import bora.runtime.kernel.WorkerPool;
 
 /**
- * The product of a matrix and the activations of some tokens, its rows split over the threads. The
- * object is the loop's body and made once, so that decoding allocates nothing.
+ * The product of a matrix, or of several, and the activations of some tokens, their rows split over
+ * the threads in one loop. The object is the loop's body and made once, so that decoding allocates
+ * nothing.
  */
 final class MatrixProduct implements WorkerPool.RangeTask {
   /** Threads share work in units of this many rows: whole panels of every encoding. */
@@ -15,12 +17,13 @@ final class MatrixProduct implements WorkerPool.RangeTask {
 
   private final Kernels kernels;
   private final WorkerPool pool;
+  private final TokenActivations x = new TokenActivations();
 
-  private EncodedTensor matrix;
-  private FloatArray x;
-  private int xOffset;
-  private int tokens;
-  private FloatArray y;
+  private final EncodedTensor[] one = new EncodedTensor[1];
+  private final FloatArray[] oneProduct = new FloatArray[1];
+
+  private EncodedTensor[] matrices;
+  private FloatArray[] products;
   private int yOffset;
 
   MatrixProduct(Kernels kernels, WorkerPool pool) {
@@ -36,18 +39,60 @@ final class MatrixProduct implements WorkerPool.RangeTask {
    */
   void compute(
       EncodedTensor matrix, FloatArray x, int xOffset, int tokens, FloatArray y, int yOffset) {
-    this.matrix = matrix;
-    this.x = x;
-    this.xOffset = xOffset;
-    this.tokens = tokens;
-    this.y = y;
+    one[0] = matrix;
+    oneProduct[0] = y;
+    compute(one, x, xOffset, tokens, oneProduct, yOffset);
+  }
+
+  /**
+   * Computes {@code products[i][t] = matrices[i] * x[t]}.
+   *
+   * @param matrices of as many columns each
+   * @param x [tokens, columns] from {@code xOffset}
+   * @param products each receives [tokens, rows] from {@code yOffset}
+   */
+  void compute(
+      EncodedTensor[] matrices,
+      FloatArray x,
+      int xOffset,
+      int tokens,
+      FloatArray[] products,
+      int yOffset) {
+    this.x.set(x, xOffset, matrices[0].shape().columns(), tokens);
+    this.matrices = matrices;
+    this.products = products;
     this.yOffset = yOffset;
-    pool.forEachRange(blockCount(matrix), this);
+    int blocks = 0;
+    for (EncodedTensor matrix : matrices) {
+      blocks += blockCount(matrix);
+    }
+    forEachBlock(pool, blocks, tokens, this);
   }
 
   @Override
   public void run(int blockStart, int blockEnd) {
-    multiplyBlocks(kernels, matrix, blockStart, blockEnd, x, xOffset, tokens, y, yOffset);
+    int first = 0;
+    for (int i = 0; i < matrices.length; i++) {
+      int count = blockCount(matrices[i]);
+      int start = Math.max(0, blockStart - first);
+      int end = Math.min(count, blockEnd - first);
+      if (start < end) {
+        multiplyBlocks(kernels, matrices[i], start, end, x, products[i], yOffset);
+      }
+      first += count;
+    }
+  }
+
+  /**
+   * Splits blocks over threads. Several tokens' activations are made ready anew for each range, so
+   * their ranges are few; a single one's are kept.
+   */
+  static void forEachBlock(WorkerPool pool, int blocks, int tokens, WorkerPool.RangeTask task) {
+    if (tokens == 1) {
+      pool.forEachRangeShared(blocks, task);
+    } else {
+      pool.forEachRange(blocks, task);
+    }
   }
 
   /** Number of blocks of rows of a matrix. */
@@ -61,25 +106,12 @@ final class MatrixProduct implements WorkerPool.RangeTask {
       EncodedTensor matrix,
       int blockStart,
       int blockEnd,
-      FloatArray x,
-      int xOffset,
-      int tokens,
+      TokenActivations x,
       FloatArray y,
       int yOffset) {
     int rows = matrix.shape().rows();
-    int columns = matrix.shape().columns();
     int panelsPerBlock = ROWS_PER_BLOCK / matrix.encoding().rowsPerPanel();
     int panelEnd = Math.min(blockEnd * panelsPerBlock, matrix.encoding().panelCount(rows));
-    kernels.multiply(
-        matrix,
-        x,
-        xOffset,
-        columns,
-        tokens,
-        y,
-        yOffset,
-        rows,
-        blockStart * panelsPerBlock,
-        panelEnd);
+    kernels.multiply(matrix, x, y, yOffset, rows, blockStart * panelsPerBlock, panelEnd);
   }
 }

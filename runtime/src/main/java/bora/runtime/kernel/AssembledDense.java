@@ -100,7 +100,14 @@ final class AssembledDense {
         x[c] = (float) random.nextDouble() - 0.5f;
       }
       FloatArray y = FloatArray.ofLength(shape.rows());
-      AssembledProducts.multiplyDense(dots, matrix, x, 0, y, 0, 0, STREAMS + 1);
+      AssembledProducts.multiplyDense(
+          dots,
+          matrix,
+          TokenActivations.of(FloatArray.wrap(x), 0, x.length, 1),
+          y,
+          0,
+          0,
+          STREAMS + 1);
       // A row of every lane, in all panels.
       for (int row = 0; row < y.length(); row += 5) {
         float first = 0;

@@ -54,7 +54,8 @@ final class AssembledFloatSelfTest {
     }
     int rows = matrix.shape().rows();
     FloatArray y = FloatArray.ofLength(TOKENS * rows);
-    tokens.multiply(matrix, x, 0, COLUMNS, TOKENS, y, 0, rows, 0, encoding.panelCount(rows));
+    TokenActivations activations = TokenActivations.of(FloatArray.wrap(x), 0, COLUMNS, TOKENS);
+    tokens.multiply(matrix, activations, y, 0, rows, 0, encoding.panelCount(rows));
     for (int row = 0; row < rows; row += ROW_STEP) {
       float[] weights = new float[COLUMNS];
       float scale = encoding.isTrellis() ? decodeTrellis(row, weights) : decode(row, weights);

@@ -75,10 +75,7 @@ final class AssembledFloatTokens {
   /** The arguments are those of {@link Kernels#multiply}, checked. */
   void multiply(
       EncodedTensor matrix,
-      float[] x,
-      int xOffset,
-      int xStride,
-      int tokens,
+      TokenActivations x,
       FloatArray y,
       int yOffset,
       int yStride,
@@ -86,10 +83,10 @@ final class AssembledFloatTokens {
       int panelEnd) {
     AssembledScratch scratch = AssembledScratch.ofThread();
     MemorySegment array = y.segment();
+    int tokens = x.tokens();
     for (int start = 0; start < tokens; start += BLOCK_TOKENS) {
       int count = Math.min(BLOCK_TOKENS, tokens - start);
-      long packed =
-          pack(x, xOffset + start * xStride, xStride, count, matrix.shape().columns(), scratch);
+      long packed = pack(x, start, count, matrix.shape().columns(), scratch);
       long y0 = (yOffset + (long) start * yStride) * Float.BYTES;
       int panelsAtOnce = Math.max(1, TILE_ROWS / encoding.rowsPerPanel());
       for (int panel = panelStart; panel < panelEnd; panel += panelsAtOnce) {
@@ -101,7 +98,7 @@ final class AssembledFloatTokens {
 
   /** Gathers the activations by tiles: those of tile i, token t are the (i * tokens + t)-th. */
   private static long pack(
-      float[] x, int xOffset, int xStride, int tokens, int columns, AssembledScratch scratch) {
+      TokenActivations x, int start, int tokens, int columns, AssembledScratch scratch) {
     int tiles = Math.ceilDiv(columns, TILE_COLUMNS);
     MemorySegment packed = scratch.records((long) tiles * tokens * TOKEN_BYTES);
     for (int tile = 0; tile < tiles; tile++) {
@@ -109,8 +106,8 @@ final class AssembledFloatTokens {
       int count = Math.min(TILE_COLUMNS, columns - first);
       for (int t = 0; t < tokens; t++) {
         long to = ((long) tile * tokens + t) * TOKEN_BYTES;
-        int from = xOffset + t * xStride + first;
-        MemorySegment.copy(x, from, packed, ValueLayout.JAVA_FLOAT, to, count);
+        int from = x.offset(start + t) + first;
+        MemorySegment.copy(x.values(), from, packed, ValueLayout.JAVA_FLOAT, to, count);
       }
     }
     return packed.address();

@@ -51,84 +51,45 @@ public final class AssembledKernels implements Kernels {
   @Override
   public void multiply(
       EncodedTensor matrix,
-      FloatArray x,
-      int xOffset,
-      int xStride,
-      int tokens,
+      TokenActivations x,
       FloatArray y,
       int yOffset,
       int yStride,
       int panelStart,
       int panelEnd) {
     Encoding encoding = matrix.encoding();
-    boolean byDigits = encoding.isQuantized() && (tokens == 1 || roundsActivations);
-    MultiplyBounds.check(
-        matrix, x, xOffset, xStride, tokens, y, yOffset, yStride, panelStart, panelEnd);
+    boolean oneToken = x.tokens() == 1;
+    boolean byDigits = encoding.isQuantized() && (oneToken || roundsActivations);
+    MultiplyBounds.check(matrix, x, y, yOffset, yStride, panelStart, panelEnd);
     try {
-      if (tokens > 1 && !byDigits) {
+      if (!oneToken && !byDigits) {
         AssembledFloatTokens.tested(encoding)
-            .multiply(
-                matrix,
-                x.values(),
-                xOffset,
-                xStride,
-                tokens,
-                y,
-                yOffset,
-                yStride,
-                panelStart,
-                panelEnd);
+            .multiply(matrix, x, y, yOffset, yStride, panelStart, panelEnd);
         return;
       }
       if (!encoding.isQuantized()) {
         AssembledProducts.multiplyDense(
-            AssembledDense.tested(encoding),
-            matrix,
-            x.values(),
-            xOffset,
-            y,
-            yOffset,
-            panelStart,
-            panelEnd);
+            AssembledDense.tested(encoding), matrix, x, y, yOffset, panelStart, panelEnd);
         return;
       }
-      if (tokens == 1 && !roundsActivations && encoding == PairTables.ENCODING) {
+      if (oneToken && !roundsActivations && encoding == PairTables.ENCODING) {
         AssembledProducts.multiplyPairs(
-            AssembledPairs.Code.tested(),
-            matrix,
-            x.values(),
-            xOffset,
-            y,
-            yOffset,
-            panelStart,
-            panelEnd);
+            AssembledPairs.Code.tested(), matrix, x, y, yOffset, panelStart, panelEnd);
         return;
       }
       AssembledCode code = AssembledCode.of(encoding);
-      if (tokens == 1) {
+      if (oneToken) {
         ActivationDigits digits = roundsActivations ? ActivationDigits.ONE : ActivationDigits.FOUR;
         if (encoding.isTrellis()) {
           AssembledTrellisProducts.multiply(
-              code, digits, matrix, x.values(), xOffset, y, yOffset, panelStart, panelEnd);
+              code, digits, matrix, x, y, yOffset, panelStart, panelEnd);
         } else {
-          AssembledProducts.multiply(
-              code, digits, matrix, x.values(), xOffset, y, yOffset, panelStart, panelEnd);
+          AssembledProducts.multiply(code, digits, matrix, x, y, yOffset, panelStart, panelEnd);
         }
       } else {
         AssembledScratch.ofThread()
             .tokens
-            .multiply(
-                code,
-                matrix,
-                x.values(),
-                xOffset,
-                xStride,
-                tokens,
-                y,
-                yOffset,
-                yStride,
-                panelStart,
-                panelEnd);
+            .multiply(code, matrix, x, y, yOffset, yStride, panelStart, panelEnd);
       }
     } finally {
       // Memory is read by address, so only this keeps an automatic arena from being collected.

@@ -19,8 +19,7 @@ final class AssembledProducts {
       AssembledCode code,
       ActivationDigits digits,
       EncodedTensor matrix,
-      float[] x,
-      int xOffset,
+      TokenActivations x,
       FloatArray y,
       int yOffset,
       int panelStart,
@@ -28,8 +27,7 @@ final class AssembledProducts {
     AssembledScratch scratch = AssembledScratch.ofThread();
     int columns = matrix.shape().columns();
     int blocks = matrix.encoding().blockCount(columns);
-    long records = scratch.records((long) blocks * digits.recordBytes()).address();
-    round(code, digits, x, xOffset, columns, records, scratch);
+    long records = scratch.kept.records(matrix.encoding(), code, digits, x, columns);
     scratch.setParameter(AssembledDot.BLOCKS, blocks);
     scratch.setParameter(AssembledDot.RECORDS, records);
     multiplyPanels(code.dots().get(digits), matrix, y, yOffset, panelStart, panelEnd, scratch);
@@ -39,8 +37,7 @@ final class AssembledProducts {
   static void multiplyPairs(
       AssembledPairs.Code code,
       EncodedTensor matrix,
-      float[] x,
-      int xOffset,
+      TokenActivations x,
       FloatArray y,
       int yOffset,
       int panelStart,
@@ -48,14 +45,9 @@ final class AssembledProducts {
     AssembledScratch scratch = AssembledScratch.ofThread();
     int columns = matrix.shape().columns();
     int blocks = matrix.encoding().blockCount(columns);
-    MemorySegment activations = scratch.activations(x, xOffset, columns, blocks * BLOCK_COLUMNS);
-    MemorySegment tables = scratch.records((long) blocks * PairTables.BLOCK_BYTES);
-    scratch.setParameter(AssembledPairs.X, activations.address());
-    scratch.setParameter(AssembledPairs.TABLES, tables.address());
-    scratch.setParameter(AssembledPairs.TABLE_BLOCKS, blocks);
-    code.tables().run(scratch.parameters, activations);
+    long tables = scratch.kept.tables(code, x, columns);
     scratch.setParameter(AssembledDot.BLOCKS, blocks);
-    scratch.setParameter(AssembledDot.RECORDS, tables.address());
+    scratch.setParameter(AssembledDot.RECORDS, tables);
     multiplyPanels(code.dots(), matrix, y, yOffset, panelStart, panelEnd, scratch);
   }
 
@@ -63,8 +55,7 @@ final class AssembledProducts {
   static void multiplyDense(
       AssembledCode.Dots dots,
       EncodedTensor matrix,
-      float[] x,
-      int xOffset,
+      TokenActivations x,
       FloatArray y,
       int yOffset,
       int panelStart,
@@ -73,7 +64,7 @@ final class AssembledProducts {
     Encoding encoding = matrix.encoding();
     int columns = matrix.shape().columns();
     int count = encoding.blockCount(columns) * encoding.columnsPerBlock();
-    long activations = scratch.activations(x, xOffset, columns, count).address();
+    long activations = scratch.kept.floats(encoding, x, columns, count);
     scratch.setParameter(AssembledDot.RECORDS, activations);
     scratch.setParameter(AssembledDense.X_END, activations + (long) count * Float.BYTES);
     multiplyPanels(dots, matrix, y, yOffset, panelStart, panelEnd, scratch);
@@ -93,7 +84,9 @@ final class AssembledProducts {
     MemorySegment array = y.segment();
     scratch.setParameter(AssembledDot.PANEL_BYTES, panelBytes);
     scratch.setParameter(AssembledDot.CODES_OFFSET, matrix.encoding().codesOffsetBytes(columns));
-    int callPanels = (int) Math.max(dots.streams(), CALL_BYTES / panelBytes);
+    // Whole rounds of all streams, so that only the last call leaves panels over.
+    int rounds = (int) Math.max(1, CALL_BYTES / (panelBytes * dots.streams()));
+    int callPanels = rounds * dots.streams();
     for (int start = panelStart; start < panelEnd; start += callPanels) {
       int end = Math.min(panelEnd, start + callPanels);
       // Whole panels side by side; what is left, and a panel with rows that do not exist, one by

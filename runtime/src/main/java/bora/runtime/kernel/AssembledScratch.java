@@ -6,7 +6,7 @@ import java.lang.foreign.ValueLayout;
 
 /** Working memory of one thread for machine code, outside the heap; it grows as it is asked to. */
 final class AssembledScratch {
-  private static final int ALIGNMENT_BYTES = 64;
+  static final int ALIGNMENT_BYTES = 64;
   private static final int PARAMETERS = 16;
 
   private static final ThreadLocal<AssembledScratch> OF_THREAD =
@@ -33,6 +33,9 @@ final class AssembledScratch {
   /** Their scales. */
   final MemorySegment floatScales =
       arena.allocate(2L * AssembledFloatTile.SCALES_BYTES, ALIGNMENT_BYTES);
+
+  /** Activations of a token in the forms that products read. */
+  final KeptActivations kept = new KeptActivations(this);
 
   /** Products of several tokens. */
   final AssembledTokens tokens = new AssembledTokens(this);
@@ -70,11 +73,16 @@ final class AssembledScratch {
     if (activations.byteSize() < bytes) {
       activations = Arena.ofAuto().allocate(bytes, ALIGNMENT_BYTES);
     }
-    MemorySegment.copy(x, xOffset, activations, ValueLayout.JAVA_FLOAT, 0, columns);
-    for (int c = columns; c < count; c++) {
-      activations.setAtIndex(ValueLayout.JAVA_FLOAT, c, 0);
-    }
+    copy(x, xOffset, columns, count, activations);
     return activations;
+  }
+
+  /** Copies {@code columns} floats to {@code count}, the last of them zero. */
+  static void copy(float[] x, int xOffset, int columns, int count, MemorySegment to) {
+    MemorySegment.copy(x, xOffset, to, ValueLayout.JAVA_FLOAT, 0, columns);
+    for (int c = columns; c < count; c++) {
+      to.setAtIndex(ValueLayout.JAVA_FLOAT, c, 0);
+    }
   }
 
   /** Room for records, of unknown content. */

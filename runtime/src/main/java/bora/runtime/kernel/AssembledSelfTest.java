@@ -77,9 +77,10 @@ final class AssembledSelfTest {
     try (Arena arena = Arena.ofConfined()) {
       AssembledSelfTest test = new AssembledSelfTest(PairTables.ENCODING, arena);
       float[] x = test.activations(1);
+      TokenActivations token = TokenActivations.of(FloatArray.wrap(x), 0, COLUMNS, 1);
       FloatArray y = FloatArray.ofLength(ROWS);
       int panels = PairTables.ENCODING.panelCount(ROWS);
-      AssembledProducts.multiplyPairs(code, test.matrix, x, 0, y, 0, 0, panels);
+      AssembledProducts.multiplyPairs(code, test.matrix, token, y, 0, 0, panels);
       float[] whole = Arrays.copyOf(x, test.blocks * ScalarGrid.COLUMNS_PER_BLOCK);
       for (int row = 0; row < ROWS; row++) {
         float expected = PairTables.multiply(test.codes[row], test.steps[row], whole);
@@ -155,25 +156,27 @@ final class AssembledSelfTest {
   }
 
   private void checkOneToken(AssembledCode code, ActivationDigits digits) {
-    float[] x = activations(1);
+    FloatArray x = FloatArray.wrap(activations(1));
+    TokenActivations token = TokenActivations.of(x, 0, COLUMNS, 1);
     FloatArray y = FloatArray.ofLength(ROWS);
     int panels = encoding.panelCount(ROWS);
     if (encoding.isTrellis()) {
-      AssembledTrellisProducts.multiply(code, digits, matrix, x, 0, y, 0, 0, panels);
+      AssembledTrellisProducts.multiply(code, digits, matrix, token, y, 0, 0, panels);
     } else {
-      AssembledProducts.multiply(code, digits, matrix, x, 0, y, 0, 0, panels);
+      AssembledProducts.multiply(code, digits, matrix, token, y, 0, 0, panels);
     }
-    check(digits, x, 0, y, 0, 0, blocks);
+    check(digits, x.values(), 0, y, 0, 0, blocks);
   }
 
   private void checkTokens(AssembledCode code, int tokens) {
     float[] x = activations(tokens);
+    TokenActivations activations = TokenActivations.of(FloatArray.wrap(x), 0, COLUMNS, tokens);
     FloatArray y = FloatArray.ofLength(tokens * ROWS);
     int panels = encoding.panelCount(ROWS);
     int start = (ROWS - TILED_ROWS) / encoding.rowsPerPanel();
     AssembledScratch.ofThread()
         .tokens
-        .multiply(code, matrix, x, 0, COLUMNS, tokens, y, 0, ROWS, start, panels);
+        .multiply(code, matrix, activations, y, 0, ROWS, start, panels);
     for (int t = 0; t < tokens; t++) {
       check(
           ActivationDigits.ONE,

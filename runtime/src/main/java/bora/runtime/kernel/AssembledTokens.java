@@ -38,10 +38,7 @@ final class AssembledTokens {
   void multiply(
       AssembledCode code,
       EncodedTensor matrix,
-      float[] x,
-      int xOffset,
-      int xStride,
-      int tokens,
+      TokenActivations x,
       FloatArray y,
       int yOffset,
       int yStride,
@@ -53,16 +50,17 @@ final class AssembledTokens {
     int blocks = Math.ceilDiv(columns, ActivationDigits.BLOCK_COLUMNS);
     // No power of two from one token to the next, for the caches.
     recordStride = (long) blocks * ActivationDigits.ONE.recordBytes() + 64;
-    records = scratch.records(recordStride * Math.min(tokens, BATCH_TOKENS)).address();
+    records = scratch.records(recordStride * Math.min(x.tokens(), BATCH_TOKENS)).address();
     array = y.segment();
     yStrideBytes = (long) yStride * Float.BYTES;
-    for (int start = 0; start < tokens; start += BATCH_TOKENS) {
-      this.tokens = Math.min(BATCH_TOKENS, tokens - start);
+    for (int start = 0; start < x.tokens(); start += BATCH_TOKENS) {
+      this.tokens = Math.min(BATCH_TOKENS, x.tokens() - start);
       yOffsetBytes = (long) yOffset * Float.BYTES + start * yStrideBytes;
       for (int t = 0; t < this.tokens; t++) {
-        int x0 = xOffset + (start + t) * xStride;
+        int x0 = x.offset(start + t);
         long record = records + t * recordStride;
-        AssembledProducts.round(code, ActivationDigits.ONE, x, x0, columns, record, scratch);
+        AssembledProducts.round(
+            code, ActivationDigits.ONE, x.values(), x0, columns, record, scratch);
       }
       multiplyPanels(panelStart, panelEnd, blocks);
     }

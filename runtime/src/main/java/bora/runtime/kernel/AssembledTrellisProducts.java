@@ -16,8 +16,7 @@ final class AssembledTrellisProducts {
       AssembledCode code,
       ActivationDigits digits,
       EncodedTensor matrix,
-      float[] x,
-      int xOffset,
+      TokenActivations x,
       FloatArray y,
       int yOffset,
       int panelStart,
@@ -26,9 +25,7 @@ final class AssembledTrellisProducts {
     Encoding encoding = matrix.encoding();
     int columns = matrix.shape().columns();
     long panelBytes = encoding.panelBytes(columns);
-    long blocks = Math.ceilDiv(columns, ActivationDigits.BLOCK_COLUMNS);
-    MemorySegment records = scratch.records(blocks * digits.recordBytes());
-    AssembledProducts.round(code, digits, x, xOffset, columns, records.address(), scratch);
+    long records = scratch.kept.records(encoding, code, digits, x, columns);
 
     MemorySegment array = y.segment();
     MachineCode dot = code.dots().get(digits).oneStream();
@@ -36,7 +33,7 @@ final class AssembledTrellisProducts {
     scratch.setParameter(AssembledTrellis.BLOCKS, columns / ActivationDigits.BLOCK_COLUMNS);
     scratch.setParameter(
         AssembledTrellis.LAST_GROUPS, Math.ceilDiv(lastColumns, TrellisLevels.COLUMNS));
-    scratch.setParameter(AssembledTrellis.RECORDS, records.address());
+    scratch.setParameter(AssembledTrellis.RECORDS, records);
     for (int panel = panelStart; panel < panelEnd; panel++) {
       int firstRow = panel * TrellisPanel.ROWS;
       scratch.setParameter(AssembledTrellis.PANEL, matrix.bytes().address() + panel * panelBytes);

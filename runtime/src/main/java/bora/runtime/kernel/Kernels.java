@@ -27,17 +27,14 @@ public sealed interface Kernels permits ScalarKernels, VectorKernels, AssembledK
 
   /**
    * Multiplies a matrix by the activations of some tokens, for the rows of some panels: {@code
-   * y[yOffset + t * yStride + r] = sum over c of W[r][c] * x[xOffset + t * xStride + c]}.
+   * y[yOffset + t * yStride + r] = sum over c of W[r][c] * x[t][c]}.
    *
    * <p>A token's result depends neither on the number of tokens, as long as that is more than one,
    * nor on how the panels are split over calls. With one token the sums may be taken in another
    * order.
    *
    * @param matrix of shape [rows, columns], in native memory that stays open during the call
-   * @param x the activations, {@code columns} of each token
-   * @param xStride from one token to the next in {@code x}; at least {@code columns} unless there
-   *     is but one
-   * @param tokens at least 1
+   * @param x at least one token, of at least {@code columns} activations each
    * @param y receives the rows of the panels, of each token; other elements stay as they are
    * @param yStride from one token to the next in {@code y}; at least {@code rows} unless there is
    *     but one
@@ -47,10 +44,7 @@ public sealed interface Kernels permits ScalarKernels, VectorKernels, AssembledK
    */
   void multiply(
       EncodedTensor matrix,
-      FloatArray x,
-      int xOffset,
-      int xStride,
-      int tokens,
+      TokenActivations x,
       FloatArray y,
       int yOffset,
       int yStride,

@@ -24,8 +24,7 @@ final class MatrixByToken {
   static void multiply(
       EncodedTensor matrix,
       boolean rounding,
-      float[] x,
-      int xOffset,
+      TokenActivations x,
       float[] y,
       int yOffset,
       int panelStart,
@@ -35,7 +34,7 @@ final class MatrixByToken {
     int paddedColumns = KernelScratch.paddedColumns(columns);
     float[] activations = scratch.activations(paddedColumns);
     if (rounding) {
-      scratch.rounded.round(x, xOffset, columns);
+      scratch.rounded.round(x.values(), x.offset(0), columns);
       if (matrix.encoding() == Encoding.Q4) {
         scratch.q4Factors.resize(1, columns);
         scratch.q4Factors.put(0, scratch.rounded);
@@ -43,7 +42,7 @@ final class MatrixByToken {
         scratch.rounded.values(activations, 0);
       }
     } else {
-      System.arraycopy(x, xOffset, activations, 0, columns);
+      System.arraycopy(x.values(), x.offset(0), activations, 0, columns);
       Arrays.fill(activations, columns, paddedColumns, 0);
     }
 

@@ -42,20 +42,17 @@ final class MatrixByTokens {
   static void multiply(
       EncodedTensor matrix,
       boolean rounding,
-      float[] x,
-      int xOffset,
-      int xStride,
-      int tokens,
+      TokenActivations x,
       float[] y,
       int yOffset,
       int yStride,
       int panelStart,
       int panelEnd) {
     KernelScratch scratch = KernelScratch.ofThread();
+    int tokens = x.tokens();
     for (int tokenStart = 0; tokenStart < tokens; tokenStart += BLOCK_TOKENS) {
       int tokenCount = Math.min(BLOCK_TOKENS, tokens - tokenStart);
-      float[] packed =
-          pack(matrix, rounding, x, xOffset + tokenStart * xStride, xStride, tokenCount, scratch);
+      float[] packed = pack(matrix, rounding, x, tokenStart, tokenCount, scratch);
       int yStart = yOffset + tokenStart * yStride;
       if (matrix.encoding().isTrellis()) {
         for (int panel = panelStart; panel < panelEnd; panel++) {
@@ -77,19 +74,18 @@ final class MatrixByTokens {
   private static float[] pack(
       EncodedTensor matrix,
       boolean rounding,
-      float[] x,
-      int xOffset,
-      int xStride,
+      TokenActivations x,
+      int tokenStart,
       int tokens,
       KernelScratch scratch) {
     int columns = matrix.shape().columns();
     int tiles = Math.ceilDiv(columns, TILE_COLUMNS);
     float[] packed = scratch.activations((long) tiles * tokens * TileKernels.TOKEN_STRIDE);
-    float[] rounded = rounding ? scratch.roundedValues(columns) : x;
+    float[] rounded = rounding ? scratch.roundedValues(columns) : x.values();
     for (int t = 0; t < tokens; t++) {
-      int start = xOffset + t * xStride;
+      int start = x.offset(tokenStart + t);
       if (rounding) {
-        scratch.rounded.round(x, start, columns);
+        scratch.rounded.round(x.values(), start, columns);
         scratch.rounded.values(rounded, 0);
         start = 0;
       }

@@ -13,10 +13,7 @@ final class MultiplyBounds {
    */
   static void check(
       EncodedTensor matrix,
-      FloatArray x,
-      int xOffset,
-      int xStride,
-      int tokens,
+      TokenActivations x,
       FloatArray y,
       int yOffset,
       int yStride,
@@ -33,11 +30,9 @@ final class MultiplyBounds {
     }
     int rows = matrix.shape().rows();
     int columns = matrix.shape().columns();
-    if (tokens < 1) {
-      throw new IllegalArgumentException("expected at least 1 token, found " + tokens);
-    }
     Objects.checkFromToIndex(panelStart, panelEnd, matrix.encoding().panelCount(rows));
-    checkTokens("x", x.length(), xOffset, xStride, tokens, columns);
+    int tokens = x.tokens();
+    checkTokens("x", x.values().length, x.offset(0), x.stride(), tokens, columns);
     checkTokens("y", y.length(), yOffset, yStride, tokens, rows);
   }
 

@@ -33,10 +33,7 @@ final class Q4ByTokens {
   /** The arguments are those of {@link Kernels#multiply}, checked. */
   static void multiply(
       EncodedTensor matrix,
-      float[] x,
-      int xOffset,
-      int xStride,
-      int tokens,
+      TokenActivations x,
       float[] y,
       int yOffset,
       int yStride,
@@ -46,9 +43,10 @@ final class Q4ByTokens {
     int blocks = Encoding.Q4.blockCount(matrix.shape().columns());
     int rowStart = panelStart * Lanes.PANEL_ROWS;
     int rowEnd = Math.min(panelEnd * Lanes.PANEL_ROWS, matrix.shape().rows());
+    int tokens = x.tokens();
     for (int batchStart = 0; batchStart < tokens; batchStart += BATCH_TOKENS) {
       int count = Math.min(BATCH_TOKENS, tokens - batchStart);
-      takeTokens(matrix, x, xOffset + batchStart * xStride, xStride, count, scratch);
+      takeTokens(matrix, x, batchStart, count, scratch);
       int y0 = yOffset + batchStart * yStride;
       for (int t = 0; t < count; t++) {
         Arrays.fill(y, y0 + t * yStride + rowStart, y0 + t * yStride + rowEnd, 0);
@@ -66,16 +64,11 @@ final class Q4ByTokens {
   }
 
   private static void takeTokens(
-      EncodedTensor matrix,
-      float[] x,
-      int xOffset,
-      int xStride,
-      int tokens,
-      KernelScratch scratch) {
+      EncodedTensor matrix, TokenActivations x, int tokenStart, int tokens, KernelScratch scratch) {
     int columns = matrix.shape().columns();
     scratch.q4Factors.resize(Math.ceilDiv(tokens, TOKENS) * TOKENS, columns);
     for (int t = 0; t < tokens; t++) {
-      scratch.rounded.round(x, xOffset + t * xStride, columns);
+      scratch.rounded.round(x.values(), x.offset(tokenStart + t), columns);
       scratch.q4Factors.put(t, scratch.rounded);
     }
   }

@@ -35,17 +35,14 @@ public final class ScalarKernels implements Kernels {
   @Override
   public void multiply(
       EncodedTensor matrix,
-      FloatArray x,
-      int xOffset,
-      int xStride,
-      int tokens,
+      TokenActivations x,
       FloatArray y,
       int yOffset,
       int yStride,
       int panelStart,
       int panelEnd) {
-    MultiplyBounds.check(
-        matrix, x, xOffset, xStride, tokens, y, yOffset, yStride, panelStart, panelEnd);
+    MultiplyBounds.check(matrix, x, y, yOffset, yStride, panelStart, panelEnd);
+    int tokens = x.tokens();
     int lanes = matrix.encoding().rowsPerPanel();
     double[] sums = new double[tokens * lanes];
     float[] activations = x.values();
@@ -53,11 +50,11 @@ public final class ScalarKernels implements Kernels {
     if (roundsActivations && ActivationRounding.appliesTo(matrix.encoding())) {
       activations = activations.clone();
       for (int t = 0; t < tokens; t++) {
-        ActivationRounding.round(activations, xOffset + t * xStride, matrix.shape().columns());
+        ActivationRounding.round(activations, x.offset(t), matrix.shape().columns());
       }
     }
     for (int panel = panelStart; panel < panelEnd; panel++) {
-      sumPanel(matrix, panel, activations, xOffset, xStride, tokens, sums);
+      sumPanel(matrix, panel, activations, x.offset(0), x.stride(), tokens, sums);
       int rowStart = panel * lanes;
       int rowCount = Math.min(lanes, matrix.shape().rows() - rowStart);
       for (int t = 0; t < tokens; t++) {

@@ -46,47 +46,22 @@ public final class VectorKernels implements Kernels {
   @Override
   public void multiply(
       EncodedTensor matrix,
-      FloatArray x,
-      int xOffset,
-      int xStride,
-      int tokens,
+      TokenActivations x,
       FloatArray y,
       int yOffset,
       int yStride,
       int panelStart,
       int panelEnd) {
-    MultiplyBounds.check(
-        matrix, x, xOffset, xStride, tokens, y, yOffset, yStride, panelStart, panelEnd);
+    MultiplyBounds.check(matrix, x, y, yOffset, yStride, panelStart, panelEnd);
     boolean rounding = roundsActivations && ActivationRounding.appliesTo(matrix.encoding());
     try {
-      if (tokens == 1 && !matrix.encoding().isTrellis()) {
-        MatrixByToken.multiply(
-            matrix, rounding, x.values(), xOffset, y.values(), yOffset, panelStart, panelEnd);
+      if (x.tokens() == 1 && !matrix.encoding().isTrellis()) {
+        MatrixByToken.multiply(matrix, rounding, x, y.values(), yOffset, panelStart, panelEnd);
       } else if (rounding && matrix.encoding() == Encoding.Q4) {
-        Q4ByTokens.multiply(
-            matrix,
-            x.values(),
-            xOffset,
-            xStride,
-            tokens,
-            y.values(),
-            yOffset,
-            yStride,
-            panelStart,
-            panelEnd);
+        Q4ByTokens.multiply(matrix, x, y.values(), yOffset, yStride, panelStart, panelEnd);
       } else {
         MatrixByTokens.multiply(
-            matrix,
-            rounding,
-            x.values(),
-            xOffset,
-            xStride,
-            tokens,
-            y.values(),
-            yOffset,
-            yStride,
-            panelStart,
-            panelEnd);
+            matrix, rounding, x, y.values(), yOffset, yStride, panelStart, panelEnd);
       }
     } finally {
       // Memory is read by address, so only this keeps an automatic arena from being collected.

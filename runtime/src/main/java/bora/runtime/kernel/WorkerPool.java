@@ -1,5 +1,6 @@
 package bora.runtime.kernel;
 
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.LockSupport;
 
@@ -14,7 +15,7 @@ import java.util.concurrent.locks.LockSupport;
  * loop on the pool that runs it.
  */
 public final class WorkerPool implements AutoCloseable {
-  /** One thread's part of a loop. */
+  /** A part of a loop. */
   @FunctionalInterface
   public interface RangeTask {
     /** Does the elements {@code [start, end)}; never called with an empty range. */
@@ -24,12 +25,25 @@ public final class WorkerPool implements AutoCloseable {
   /** Spins before parking: some tens of microseconds, more than most gaps within a forward pass. */
   private static final int SPINS_BEFORE_PARK = 2_000;
 
+  /**
+   * One in so many elements is no thread's own in a {@linkplain #forEachRangeShared shared} loop.
+   */
+  private static final int SHARED_PART = 8;
+
+  /** Into how many pieces what a thread does of a shared loop would fall if all were shared. */
+  private static final int PIECES_PER_THREAD = 32;
+
   private final Worker[] workers;
 
   // Written by the caller before it raises loopNumber, read by the workers after they saw it.
   private RangeTask task;
   private int count;
+  private int ownCount;
+  private int pieceCount;
   private boolean closed;
+
+  /** The first element of a loop that is no thread's own and that nobody has taken. */
+  private final AtomicInteger nextShared = new AtomicInteger();
 
   // Fields that are volatile, and not handles of variables, since threads also wait before the
   // virtual machine has compiled anything, and then hold up its compiler for as long as they spin.
@@ -64,6 +78,21 @@ public final class WorkerPool implements AutoCloseable {
    * @throws IllegalStateException when the pool is closed
    */
   public void forEachRange(int count, RangeTask task) {
+    run(count, count, count, task);
+  }
+
+  /**
+   * Does {@code [0, count)} like {@link #forEachRange}, but splits only the first part of it in
+   * advance. The rest are short ranges that threads take when they are done with their own, so that
+   * none waits long for another that reads slower memory, or that the system keeps from its
+   * processor. A task runs several times on a thread; a thread where it throws takes no more.
+   */
+  public void forEachRangeShared(int count, RangeTask task) {
+    int pieceCount = Math.max(1, count / (PIECES_PER_THREAD * threads()));
+    run(count, count - count / SHARED_PART, pieceCount, task);
+  }
+
+  private void run(int count, int ownCount, int pieceCount, RangeTask task) {
     if (closed) {
       throw new IllegalStateException("the pool is closed");
     }
@@ -75,8 +104,11 @@ public final class WorkerPool implements AutoCloseable {
     }
     this.task = task;
     this.count = count;
+    this.ownCount = ownCount;
+    this.pieceCount = pieceCount;
+    nextShared.set(ownCount);
     startLoop();
-    Throwable failure = runRange(0);
+    Throwable failure = runPart(0);
     for (Worker worker : workers) {
       Throwable workerFailure = worker.finish(loopNumber);
       if (failure == null) {
@@ -114,13 +146,19 @@ public final class WorkerPool implements AutoCloseable {
     }
   }
 
-  private Throwable runRange(int threadIndex) {
+  private Throwable runPart(int threadIndex) {
     int threads = threads();
-    int start = (int) ((long) count * threadIndex / threads);
-    int end = (int) ((long) count * (threadIndex + 1) / threads);
+    int start = (int) ((long) ownCount * threadIndex / threads);
+    int end = (int) ((long) ownCount * (threadIndex + 1) / threads);
     try {
       if (start < end) {
         task.run(start, end);
+      }
+      while (nextShared.get() < count) {
+        int shared = nextShared.getAndAdd(pieceCount);
+        if (shared < count) {
+          task.run(shared, Math.min(count, shared + pieceCount));
+        }
       }
       return null;
     } catch (Throwable e) {
@@ -164,7 +202,7 @@ public final class WorkerPool implements AutoCloseable {
           return;
         }
         if (begins(loop)) {
-          failure = runRange(threadIndex);
+          failure = runPart(threadIndex);
           finishedLoop = loop;
         }
       }
@@ -195,7 +233,7 @@ public final class WorkerPool implements AutoCloseable {
      */
     private Throwable finish(long loop) {
       if (begins(loop)) {
-        return runRange(threadIndex);
+        return runPart(threadIndex);
       }
       int spin = 0;
       while (finishedLoop < loop) {

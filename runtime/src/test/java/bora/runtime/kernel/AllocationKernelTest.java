@@ -49,10 +49,14 @@ class AllocationKernelTest {
       FloatArray y = FloatArray.ofLength(15 * rows);
       for (Kernels kernels :
           List.of(VECTOR, VECTOR.roundingActivations(), FASTEST, FASTEST.roundingActivations())) {
-        assertAllocatesNothing(
-            () -> kernels.multiply(matrix, x, 0, columns, 1, y, 0, rows, 0, panels));
-        assertAllocatesNothing(
-            () -> kernels.multiply(matrix, x, 0, columns, 15, y, 0, rows, 0, panels));
+        for (int tokens : new int[] {1, 15}) {
+          TokenActivations activations = new TokenActivations();
+          assertAllocatesNothing(
+              () -> {
+                activations.set(x, 0, columns, tokens);
+                kernels.multiply(matrix, activations, y, 0, rows, 0, panels);
+              });
+        }
       }
     }
   }

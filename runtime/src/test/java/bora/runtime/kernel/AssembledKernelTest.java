@@ -103,12 +103,13 @@ class AssembledKernelTest {
           try (Arena arena = Arena.ofConfined()) {
             EncodedTensor matrix =
                 RandomMatrix.of(arena, encoding, rows, columns, content, rows + columns);
-            FloatArray x = FloatArray.wrap(Activations.OUTLIERS.values(columns));
+            FloatArray values = FloatArray.wrap(Activations.OUTLIERS.values(columns));
+            TokenActivations x = TokenActivations.of(values, 0, columns, 1);
             int panels = encoding.panelCount(rows);
             FloatArray expected = FloatArray.ofLength(rows);
-            Kernels.vector().multiply(matrix, x, 0, columns, 1, expected, 0, rows, 0, panels);
+            Kernels.vector().multiply(matrix, x, expected, 0, rows, 0, panels);
             FloatArray y = FloatArray.ofLength(rows);
-            Kernels.fastest().multiply(matrix, x, 0, columns, 1, y, 0, rows, 0, panels);
+            Kernels.fastest().multiply(matrix, x, y, 0, rows, 0, panels);
             // Zeros may differ in sign.
             assertArrayEquals(
                 expected.values(), y.values(), 0, () -> content + " " + matrix.shape());
@@ -149,15 +150,15 @@ class AssembledKernelTest {
       Encoding encoding, int rows, int columns, int tokens) {
     try (Arena arena = Arena.ofConfined()) {
       EncodedTensor matrix = RandomMatrix.of(arena, encoding, rows, columns, Content.RANDOM, rows);
-      FloatArray x = FloatArray.wrap(Activations.OUTLIERS.values(tokens * columns));
+      FloatArray values = FloatArray.wrap(Activations.OUTLIERS.values(tokens * columns));
+      TokenActivations x = TokenActivations.of(values, 0, columns, tokens);
       int panels = encoding.panelCount(rows);
       int yStride = rows + 3;
       FloatArray expected = FloatArray.ofLength(tokens * yStride);
       Arrays.fill(expected.values(), 7);
       FloatArray y = expected.copy();
-      Kernels.vector()
-          .multiply(matrix, x, 0, columns, tokens, expected, 1, yStride, panels / 2, panels);
-      Kernels.fastest().multiply(matrix, x, 0, columns, tokens, y, 1, yStride, panels / 2, panels);
+      Kernels.vector().multiply(matrix, x, expected, 1, yStride, panels / 2, panels);
+      Kernels.fastest().multiply(matrix, x, y, 1, yStride, panels / 2, panels);
       // Zeros may differ in sign.
       assertArrayEquals(
           expected.values(), y.values(), 0, () -> tokens + " tokens, " + matrix.shape());
@@ -172,13 +173,14 @@ class AssembledKernelTest {
       AssembledCode code = AssembledCode.of(encoding);
       for (Activations activations : Activations.values()) {
         float[] x = activations.values(columns);
+        TokenActivations token = TokenActivations.of(FloatArray.wrap(x), 0, columns, 1);
         for (ActivationDigits digits : ActivationDigits.of(encoding)) {
           FloatArray y = FloatArray.ofLength(rows);
           int panels = encoding.panelCount(rows);
           if (encoding.isTrellis()) {
-            AssembledTrellisProducts.multiply(code, digits, matrix, x, 0, y, 0, 0, panels);
+            AssembledTrellisProducts.multiply(code, digits, matrix, token, y, 0, 0, panels);
           } else {
-            AssembledProducts.multiply(code, digits, matrix, x, 0, y, 0, 0, panels);
+            AssembledProducts.multiply(code, digits, matrix, token, y, 0, 0, panels);
           }
           assertArrayEquals(
               bits(expected(matrix, digits, x)),
@@ -196,9 +198,10 @@ class AssembledKernelTest {
           RandomMatrix.of(arena, encoding, rows, columns, content, rows + columns);
       for (Activations activations : Activations.values()) {
         float[] x = activations.values(columns);
+        TokenActivations token = TokenActivations.of(FloatArray.wrap(x), 0, columns, 1);
         FloatArray y = FloatArray.ofLength(rows);
         AssembledProducts.multiplyPairs(
-            AssembledPairs.Code.tested(), matrix, x, 0, y, 0, 0, encoding.panelCount(rows));
+            AssembledPairs.Code.tested(), matrix, token, y, 0, 0, encoding.panelCount(rows));
         int blocks = encoding.blockCount(columns);
         float[] whole = Arrays.copyOf(x, blocks * ScalarGrid.COLUMNS_PER_BLOCK);
         float[] expected = new float[rows];

@@ -54,6 +54,7 @@ public class MultiplyBenchmark {
 
   private Kernels kernels;
   private final FloatArray x = FloatArray.ofLength(TOKENS * COLUMNS);
+  private final TokenActivations inputs = new TokenActivations();
   private final FloatArray y = FloatArray.ofLength(TOKENS * ROWS);
   private EncodedTensor[] matrices;
   private int next;
@@ -106,7 +107,8 @@ public class MultiplyBenchmark {
   @Benchmark
   public float decode(Rates rates) {
     EncodedTensor matrix = nextMatrix();
-    kernels.multiply(matrix, x, 0, COLUMNS, 1, y, 0, ROWS, 0, encoding.panelCount(ROWS));
+    inputs.set(x, 0, COLUMNS, 1);
+    kernels.multiply(matrix, inputs, y, 0, ROWS, 0, encoding.panelCount(ROWS));
     rates.gigabytes += matrix.bytes().byteSize() * 1e-9;
     rates.gigaflops += 2e-9 * ROWS * COLUMNS;
     return y.get(0);
@@ -115,8 +117,8 @@ public class MultiplyBenchmark {
   @Benchmark
   public float prefill(Rates rates) {
     EncodedTensor matrix = nextMatrix();
-    kernels.multiply(
-        matrix, x, 0, COLUMNS, TOKENS, y, 0, ROWS, 0, encoding.panelCount(PREFILL_ROWS));
+    inputs.set(x, 0, COLUMNS, TOKENS);
+    kernels.multiply(matrix, inputs, y, 0, ROWS, 0, encoding.panelCount(PREFILL_ROWS));
     rates.gigaflops += 2e-9 * PREFILL_ROWS * COLUMNS * TOKENS;
     return y.get(0);
   }

@@ -115,10 +115,11 @@ class MultiplyKernelTest {
     int xStride = columns + 3;
     int yStride = rows + 5;
     FloatArray x = gaussian(2 + tokens * xStride, 17);
+    TokenActivations activations = TokenActivations.of(x, 2, xStride, tokens);
     FloatArray expected = FloatArray.ofLength(1 + tokens * yStride);
     Arrays.fill(expected.values(), UNTOUCHED);
     FloatArray untouched = expected.copy();
-    equals.definition.multiply(matrix, x, 2, xStride, tokens, expected, 1, yStride, 0, panels);
+    equals.definition.multiply(matrix, activations, expected, 1, yStride, 0, panels);
     double[] limits = new double[expected.length()];
     float[] row = new float[columns];
     for (int r = 0; r < rows; r++) {
@@ -131,8 +132,8 @@ class MultiplyKernelTest {
       FloatArray found = untouched.copy();
       // In two calls, to find that panels do not depend on each other.
       int cut = panels / 3;
-      kernels.multiply(matrix, x, 2, xStride, tokens, found, 1, yStride, 0, cut);
-      kernels.multiply(matrix, x, 2, xStride, tokens, found, 1, yStride, cut, panels);
+      kernels.multiply(matrix, activations, found, 1, yStride, 0, cut);
+      kernels.multiply(matrix, activations, found, 1, yStride, cut, panels);
       // Beside the result nothing is written: the limit there is zero.
       for (int i = 0; i < found.length(); i++) {
         int at = i;
@@ -232,23 +233,67 @@ class MultiplyKernelTest {
     int panels = matrix.encoding().panelCount(rows);
     FloatArray x = gaussian(150 * columns, 4);
     FloatArray together = FloatArray.ofLength(150 * rows);
-    kernels.multiply(matrix, x, 0, columns, 150, together, 0, rows, 0, panels);
+    kernels.multiply(matrix, TokenActivations.of(x, 0, columns, 150), together, 0, rows, 0, panels);
     FloatArray apart = FloatArray.ofLength(150 * rows);
     for (int t = 0; t < 150; t += 3) {
       for (int panel = 0; panel < panels; panel++) {
         kernels.multiply(
-            matrix, x, t * columns, columns, 3, apart, t * rows, rows, panel, panel + 1);
+            matrix,
+            TokenActivations.of(x, t * columns, columns, 3),
+            apart,
+            t * rows,
+            rows,
+            panel,
+            panel + 1);
       }
     }
     assertArrayEquals(bits(together.values()), bits(apart.values()));
 
+    TokenActivations one = TokenActivations.of(x, 0, columns, 1);
     FloatArray single = FloatArray.ofLength(rows);
-    kernels.multiply(matrix, x, 0, columns, 1, single, 0, rows, 0, panels);
+    kernels.multiply(matrix, one, single, 0, rows, 0, panels);
     FloatArray singleByPanel = FloatArray.ofLength(rows);
     for (int panel = 0; panel < panels; panel++) {
-      kernels.multiply(matrix, x, 0, columns, 1, singleByPanel, 0, rows, panel, panel + 1);
+      kernels.multiply(matrix, one, singleByPanel, 0, rows, panel, panel + 1);
     }
     assertArrayEquals(bits(single.values()), bits(singleByPanel.values()));
+  }
+
+  @ParameterizedTest
+  @EnumSource(Encoding.class)
+  void whatIsKeptOfActivationsIsThatOfTheseActivations(Encoding encoding) {
+    int columns = 300;
+    FloatArray x = gaussian(columns, 5);
+    TokenActivations kept = new TokenActivations();
+    try (Arena arena = Arena.ofConfined()) {
+      EncodedTensor whole = RandomMatrix.of(arena, encoding, 33, columns, Content.RANDOM, 1);
+      EncodedTensor narrow = RandomMatrix.of(arena, encoding, 33, 70, Content.RANDOM, 2);
+      EncodedTensor other = RandomMatrix.of(arena, Encoding.Q4, 33, columns, Content.RANDOM, 3);
+      for (int value = 0; value < 2; value++) {
+        x.set(7, value);
+        kept.set(x, 0, columns, 1);
+        // Each twice, so that each comes behind every other kind and behind its own.
+        for (EncodedTensor matrix : List.of(whole, narrow, whole, other, whole, whole)) {
+          for (Equals equals : Equals.of(matrix.encoding())) {
+            for (Kernels kernels : equals.kernels) {
+              assertEqualsFreshActivations(kernels, matrix, kept, x);
+            }
+          }
+        }
+      }
+    }
+  }
+
+  private static void assertEqualsFreshActivations(
+      Kernels kernels, EncodedTensor matrix, TokenActivations kept, FloatArray x) {
+    int rows = matrix.shape().rows();
+    int panels = matrix.encoding().panelCount(rows);
+    FloatArray found = FloatArray.ofLength(rows);
+    kernels.multiply(matrix, kept, found, 0, rows, 0, panels);
+    FloatArray expected = FloatArray.ofLength(rows);
+    TokenActivations fresh = TokenActivations.of(x.copy(), 0, matrix.shape().columns(), 1);
+    kernels.multiply(matrix, fresh, expected, 0, rows, 0, panels);
+    assertArrayEquals(bits(expected.values()), bits(found.values()));
   }
 
   @Test
@@ -304,7 +349,13 @@ class MultiplyKernelTest {
         type,
         () ->
             kernels.multiply(
-                matrix, x, xOffset, xStride, tokens, y, yOffset, yStride, panelStart, panelEnd));
+                matrix,
+                TokenActivations.of(x, xOffset, xStride, tokens),
+                y,
+                yOffset,
+                yStride,
+                panelStart,
+                panelEnd));
   }
 
   @Test
@@ -316,7 +367,8 @@ class MultiplyKernelTest {
     EncodedTensor onHeap =
         new EncodedTensor(Encoding.F32, shape, MemorySegment.ofArray(new byte[(int) bytes]));
     assertThrows(
-        IllegalArgumentException.class, () -> VECTOR.multiply(onHeap, x, 0, 64, 1, y, 0, 16, 0, 1));
+        IllegalArgumentException.class,
+        () -> VECTOR.multiply(onHeap, TokenActivations.of(x, 0, 64, 1), y, 0, 16, 0, 1));
     EncodedTensor closed;
     try (Arena arena = Arena.ofConfined()) {
       closed = new EncodedTensor(Encoding.F32, shape, arena.allocate(bytes, 64));
@@ -324,10 +376,11 @@ class MultiplyKernelTest {
           new EncodedTensor(Encoding.F32, TensorShape.vector(64), arena.allocate(256, 64));
       assertThrows(
           IllegalArgumentException.class,
-          () -> VECTOR.multiply(vector, x, 0, 64, 1, y, 0, 16, 0, 1));
+          () -> VECTOR.multiply(vector, TokenActivations.of(x, 0, 64, 1), y, 0, 16, 0, 1));
     }
     assertThrows(
-        IllegalStateException.class, () -> VECTOR.multiply(closed, x, 0, 64, 1, y, 0, 16, 0, 1));
+        IllegalStateException.class,
+        () -> VECTOR.multiply(closed, TokenActivations.of(x, 0, 64, 1), y, 0, 16, 0, 1));
   }
 
   @Test

@@ -48,6 +48,75 @@ class WorkerPoolTest {
     }
   }
 
+  @ParameterizedTest
+  @CsvSource({"1, 0", "1, 5", "2, 0", "2, 1", "2, 7", "2, 8", "2, 500", "3, 64", "5, 13"})
+  void doesEachElementOfASharedLoopOnce(int threads, int count) {
+    try (WorkerPool pool = new WorkerPool(threads)) {
+      AtomicIntegerArray visits = new AtomicIntegerArray(count);
+      for (int loop = 1; loop <= 100; loop++) {
+        pool.forEachRangeShared(
+            count,
+            (start, end) -> {
+              assertTrue(start < end);
+              for (int i = start; i < end; i++) {
+                visits.incrementAndGet(i);
+              }
+            });
+        for (int i = 0; i < count; i++) {
+          assertEquals(loop, visits.get(i));
+        }
+      }
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(booleans = {false, true})
+  void doesWhatIsSharedWhileAThreadIsHeldUp(boolean callerIsHeldUp) {
+    int count = 64;
+    try (WorkerPool pool = new WorkerPool(2)) {
+      Thread caller = Thread.currentThread();
+      AtomicInteger elements = new AtomicInteger();
+      pool.forEachRangeShared(
+          count,
+          (start, end) -> {
+            if (start == (callerIsHeldUp ? 0 : count * 7 / 8 / 2)) {
+              // Until all is done but this range.
+              while (elements.get() < count - (end - start)) {
+                assertEquals(callerIsHeldUp, Thread.currentThread().equals(caller));
+                Thread.onSpinWait();
+              }
+            }
+            elements.addAndGet(end - start);
+          });
+      assertEquals(count, elements.get());
+    }
+  }
+
+  @Test
+  void otherThreadsDoWhatIsSharedWhenOneThrows() {
+    int count = 64;
+    try (WorkerPool pool = new WorkerPool(2)) {
+      IllegalArgumentException thrown = new IllegalArgumentException("the first range");
+      AtomicInteger elements = new AtomicInteger();
+      AtomicInteger failed = new AtomicInteger();
+      Exception caught =
+          assertThrows(
+              IllegalArgumentException.class,
+              () ->
+                  pool.forEachRangeShared(
+                      count,
+                      (start, end) -> {
+                        if (start == 0) {
+                          failed.set(end);
+                          throw thrown;
+                        }
+                        elements.addAndGet(end - start);
+                      }));
+      assertSame(thrown, caught);
+      assertEquals(count - failed.get(), elements.get());
+    }
+  }
+
   @Test
   void seesTheWritesOfEveryLoopInTheNext() {
     int count = 64;
