@@ -67,7 +67,7 @@ final class AssembledDecoding {
 
   private void assembleScalar() {
     AssembledScales scales = new AssembledScales();
-    CodeUnpacker unpacker = new CodeUnpacker(encoding, 16);
+    CodeUnpacker unpacker = new CodeUnpacker(encoding, 16, 1);
     byte[] order = CodeOrder.of(encoding);
     scales.prepare(a);
     unpacker.prepare(a);

@@ -71,14 +71,20 @@ final class AssembledDot {
   /** Streams whose codes are unpacked in step, so that a digit is read once for both. */
   private final int inStep;
 
+  /**
+   * Sums of a digit, to which vectors are added in turn: a core begins two products in a cycle, and
+   * each waits for the sum that it is added to.
+   */
+  private final int turns;
+
   private final CodeUnpacker unpacker;
   private final AssembledScales scales = new AssembledScales();
 
-  // Registers of stream s: of totals s, of row scales 4 + s, of a digit 8 + 4s + digit or 8 + s;
-  // the unpacker's from 16 on.
-  private final Zmm step = new Zmm(28);
-  private final Zmm x = new Zmm(29);
-  private final Zmm y = new Zmm(30);
+  // Registers of stream s: of totals s, of row scales 4 + s; the unpacker's from 16 on.
+  private static final int[] DOTS = {8, 9, 10, 11, 12, 13, 14, 15, 23, 24, 25, 26, 27, 28, 29, 30};
+  private final Zmm step;
+  private final Zmm x;
+  private final Zmm y;
   private final Zmm four = new Zmm(31);
 
   private AssembledDot(Encoding encoding, ActivationDigits digits, int streams) {
@@ -87,6 +93,12 @@ final class AssembledDot {
     this.streams = streams;
     prefetchBytes = digits == ActivationDigits.ONE ? 2048 : 8192;
     inStep = Math.min(2, streams);
+    boolean registersSuffice = CodeUnpacker.inPlaces(encoding);
+    turns = digits == ActivationDigits.FOUR && registersSuffice ? 2 : 1;
+    // What totals and row scales, or dots, leave over.
+    step = new Zmm(digits == ActivationDigits.ONE ? 12 : 2);
+    x = new Zmm(digits == ActivationDigits.ONE ? 13 : 3);
+    y = new Zmm(digits == ActivationDigits.ONE ? 14 : 6);
     unpacker = new CodeUnpacker(encoding, 16, inStep);
   }
 
@@ -103,8 +115,8 @@ final class AssembledDot {
     return new Zmm(4 + stream);
   }
 
-  private Zmm dot(int stream, int digit) {
-    return new Zmm(8 + digits.count() * stream + digit);
+  private Zmm dot(int stream, int digit, int turn) {
+    return new Zmm(DOTS[(turn * streams + stream) * digits.count() + digit]);
   }
 
   /** An address of the same place in another stream. */
@@ -150,7 +162,10 @@ final class AssembledDot {
   private void addBlock() {
     for (int s = 0; s < streams; s++) {
       for (int digit = 0; digit < digits.count(); digit++) {
-        a.vpbroadcastd(dot(s, digit), Address.of(R9, digits.startOffset(digit)));
+        a.vpbroadcastd(dot(s, digit, 0), Address.of(R9, digits.startOffset(digit)));
+        for (int turn = 1; turn < turns; turn++) {
+          a.vpxord(dot(s, digit, turn), dot(s, digit, turn), dot(s, digit, turn));
+        }
       }
     }
     int lines = ScalarCodes.unitCount(encoding) / unpacker.groups();
@@ -170,6 +185,7 @@ final class AssembledDot {
             (index, codes) -> addProducts(first, index, codes));
       }
     }
+    joinTurns();
     a.vpbroadcastd(x, Address.of(R9, digits.stepOffset()));
     for (int s = 0; s < streams; s++) {
       int indices = (int) ScalarGrid.subScalesOffsetBytes(0);
@@ -183,11 +199,21 @@ final class AssembledDot {
     }
   }
 
+  private void joinTurns() {
+    for (int turn = 1; turn < turns; turn++) {
+      for (int s = 0; s < streams; s++) {
+        for (int digit = 0; digit < digits.count(); digit++) {
+          a.vpaddd(dot(s, digit, 0), dot(s, digit, 0), dot(s, digit, turn));
+        }
+      }
+    }
+  }
+
   private void addProducts(int firstStream, int vector, Zmm[] codes) {
     for (int digit = 0; digit < digits.count(); digit++) {
       a.vpbroadcastd(four, Address.of(R9, digits.planeOffset(digit) + Integer.BYTES * vector));
       for (int s = 0; s < inStep; s++) {
-        a.vpdpbusd(dot(firstStream + s, digit), codes[s], four);
+        a.vpdpbusd(dot(firstStream + s, digit, vector % turns), codes[s], four);
       }
     }
   }
@@ -195,7 +221,7 @@ final class AssembledDot {
   /** A block's product of a stream, from the dots and, in {@link #x}, the activations' step. */
   private Zmm product(int stream) {
     Zmm[] dots = new Zmm[digits.count()];
-    Arrays.setAll(dots, digit -> dot(stream, digit));
+    Arrays.setAll(dots, digit -> dot(stream, digit, 0));
     return product(a, digits, R9, dots, x, y);
   }
 

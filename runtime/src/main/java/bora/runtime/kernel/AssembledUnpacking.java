@@ -46,7 +46,7 @@ final class AssembledUnpacking {
   static MachineCode of(Encoding encoding) {
     Assembler a = new Assembler();
     AssembledScales scales = new AssembledScales();
-    CodeUnpacker unpacker = new CodeUnpacker(encoding, 16);
+    CodeUnpacker unpacker = new CodeUnpacker(encoding, 16, 1);
     Zmm rowScales = new Zmm(0);
     Zmm step = new Zmm(1);
     scales.prepare(a);

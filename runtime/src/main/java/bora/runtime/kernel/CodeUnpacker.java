@@ -20,77 +20,124 @@ import java.util.function.IntConsumer;
  * <p>Of {@code q8}, {@code q4} and {@code q2}, whose codes divide bytes, a vector is every byte's
  * code in the same place. Of {@code q6}, {@code q5} and {@code q3}, four neighbouring fields of a
  * word become bytes in one instruction ({@code vpmultishiftqb}). What is left of each word, its
- * highest fields and the bits of the last columns, is first gathered into words of its own.
+ * highest fields and the bits of the last columns, is first gathered into words of its own: by
+ * plain shifts and {@code vpternlogd}, since on Zen 5 shifts of two registers ({@code vpshldd}) and
+ * rotations wait for the units that multiply. A word is loaded once.
  */
 final class CodeUnpacker {
   /** Vectors of a block. */
   static final int VECTORS = 16;
 
-  /** The most vectors that say where fields start, of {@code q3}. */
-  private static final int MAX_CONTROLS = 4;
+  private static final int WORD_BITS = CodeOrder.WORD_BITS;
+
+  /** The first bit of a word's highest byte. */
+  private static final int HIGHEST_BYTE = WORD_BITS - Byte.SIZE;
 
   private final Encoding encoding;
   private final int bits;
-  private final Zmm mask;
-  private final int firstControl;
-  private final Zmm[] vector;
-  private final Zmm[] temporary;
-  private final Zmm[] other;
-  private final List<int[]> controls = new ArrayList<>();
-  private final List<Label> controlLabels = new ArrayList<>();
-  private final Label constants = new Label();
+
+  private final List<Constant> constants = new ArrayList<>();
+
+  /** Of every byte. */
+  private final Zmm codeMask;
+
+  /** Where four fields start, of {@code vpmultishiftqb}. */
+  private final List<Zmm> fieldStarts = new ArrayList<>();
 
   /**
-   * @param firstRegister the first of {@code 5 + 3 * panels} vector registers that are the
-   *     unpacker's
-   * @param panels how many are unpacked in step
+   * Of {@code q6}, the bytes that the highest of the first two words come to, then the places of
+   * the three pairs; of {@code q5} and {@code q3}, a pair, then what is left of a word.
+   */
+  private final List<Zmm> bitMasks = new ArrayList<>();
+
+  private final Zmm[] vector;
+  private final Zmm[] word;
+  private final Zmm[] gathered;
+  private final Zmm[] pairs;
+  private int nextRegister;
+
+  /** What stands in a register for all blocks, in each word of 64 bits. */
+  private record Constant(Zmm register, Label label, long word) {}
+
+  /**
+   * @param firstRegister the first of the vector registers that are the unpacker's: for two panels
+   *     up to fifteen, or five where codes are {@linkplain #inPlaces in places}
+   * @param panels how many are unpacked in step, at most two
    */
   CodeUnpacker(Encoding encoding, int firstRegister, int panels) {
     this.encoding = encoding;
     bits = encoding.codeBits();
-    mask = new Zmm(firstRegister);
-    firstControl = firstRegister + 1;
-    int first = firstControl + MAX_CONTROLS;
-    vector = registers(first, panels);
-    temporary = registers(first + panels, panels);
-    other = registers(first + 2 * panels, panels);
-    addControls();
-    controls.forEach(_ -> controlLabels.add(new Label()));
+    nextRegister = firstRegister;
+    codeMask = constant(0x0101010101010101L * ((1 << bits) - 1));
+    addConstants();
+    vector = registers(panels);
+    word = registers(panels);
+    gathered = inPlaces() ? null : registers(panels);
+    pairs = encoding == Encoding.Q5 || encoding == Encoding.Q3 ? registers(panels) : null;
   }
 
-  /** Of one panel. */
-  CodeUnpacker(Encoding encoding, int firstRegister) {
-    this(encoding, firstRegister, 1);
+  private Zmm nextRegister() {
+    return new Zmm(nextRegister++);
   }
 
-  private static Zmm[] registers(int first, int count) {
+  private Zmm[] registers(int count) {
     Zmm[] registers = new Zmm[count];
-    Arrays.setAll(registers, i -> new Zmm(first + i));
+    Arrays.setAll(registers, _ -> nextRegister());
     return registers;
   }
 
-  private void addControls() {
+  private boolean inPlaces() {
+    return inPlaces(encoding);
+  }
+
+  /** Whether codes divide bytes. */
+  static boolean inPlaces(Encoding encoding) {
+    return Byte.SIZE % encoding.codeBits() == 0;
+  }
+
+  private void addConstants() {
     switch (encoding) {
-      case Q6 -> controls.add(fieldStarts(0));
+      case Q6 -> {
+        addFieldStarts(0);
+        addBitMask(0xFF);
+        addBitMask(0xFF00);
+        for (int pair = 0; pair < 3; pair++) {
+          addBitMask(3 << (HIGHEST_BYTE + 2 * pair));
+        }
+      }
       case Q5, Q3 -> {
         for (int first = 0; first + 4 <= CodeOrder.perWord(bits); first += 4) {
-          controls.add(fieldStarts(2 + bits * first));
+          addFieldStarts(2 + bits * first);
         }
+        int firstBit = WORD_BITS - bits * fieldsOfGathered();
         for (int first = 0; first < fieldsOfGathered(); first += 4) {
-          controls.add(fieldStarts(bits * first));
+          addFieldStarts(firstBit + bits * first);
         }
+        addBitMask(3);
+        addBitMask(-1 << (WORD_BITS - leftBits()));
       }
       default -> {}
     }
   }
 
   /** Four fields side by side, the first from a bit on: of either half of a word of 64 bits. */
-  private int[] fieldStarts(int firstBit) {
-    int[] starts = new int[8];
-    for (int i = 0; i < starts.length; i++) {
-      starts[i] = i / 4 * CodeOrder.WORD_BITS + firstBit + i % 4 * bits;
+  private void addFieldStarts(int firstBit) {
+    long starts = 0;
+    for (int i = 0; i < Long.BYTES; i++) {
+      int start = i / 4 * WORD_BITS + firstBit + i % 4 * bits;
+      starts |= (long) start << (Byte.SIZE * i);
     }
-    return starts;
+    fieldStarts.add(constant(starts));
+  }
+
+  private void addBitMask(int mask) {
+    bitMasks.add(constant((mask & 0xFFFF_FFFFL) | (long) mask << WORD_BITS));
+  }
+
+  private Zmm constant(long word) {
+    Zmm register = nextRegister();
+    constants.add(new Constant(register, new Label(), word));
+    return register;
   }
 
   /** How many of the words and the pairs of a group are gathered at once: as many as have room. */
@@ -102,29 +149,22 @@ final class CodeUnpacker {
     return encoding == Encoding.Q5 ? 4 : 8;
   }
 
+  /** Bits of what no whole vector is made of, of a word, and of all words' pairs. */
+  private int leftBits() {
+    return bits * CodeOrder.leftOfWord(bits);
+  }
+
   /** Assembles the loading of what is the same for all blocks. */
   void prepare(Assembler a) {
-    if (encoding != Encoding.Q8) {
-      a.vmovdqu32(mask, Address.of(constants));
-    }
-    for (int i = 0; i < controls.size(); i++) {
-      a.vmovdqu32(new Zmm(firstControl + i), Address.of(controlLabels.get(i)));
-    }
+    constants.forEach(c -> a.vbroadcastsd(c.register, Address.of(c.label)));
   }
 
   /** Assembles the constants, to stand behind the code. */
   void putConstants(Assembler a) {
-    a.align(ScalarCodes.UNIT_BYTES);
-    a.bind(constants);
-    int byteMask = (1 << bits) - 1;
-    for (int lane = 0; lane < 16; lane++) {
-      a.words(byteMask * 0x01010101);
-    }
-    for (int i = 0; i < controls.size(); i++) {
-      a.bind(controlLabels.get(i));
-      for (int j = 0; j < ScalarCodes.UNIT_BYTES; j++) {
-        a.bytes((byte) controls.get(i)[j % 8]);
-      }
+    a.align(Long.BYTES);
+    for (Constant constant : constants) {
+      a.bind(constant.label);
+      a.words((int) constant.word, (int) (constant.word >>> WORD_BITS));
     }
   }
 
@@ -173,7 +213,7 @@ final class CodeUnpacker {
   }
 
   private void unpackPlaces(Assembler a, int firstVector, UnitAddress words, VectorUse use) {
-    Zmm[] loaded = encoding == Encoding.Q8 ? vector : temporary;
+    Zmm[] loaded = encoding == Encoding.Q8 ? vector : word;
     each(p -> a.vmovdqu32(loaded[p], words.of(p, 0)));
     for (int place = 0; place < Byte.SIZE / bits; place++) {
       int bit = bits * place;
@@ -181,89 +221,84 @@ final class CodeUnpacker {
         each(p -> a.vpsrld(vector[p], loaded[p], bit));
       }
       if (bits < Byte.SIZE) {
-        each(p -> a.vpandd(vector[p], bit > 0 ? vector[p] : loaded[p], mask));
+        each(p -> a.vpandd(vector[p], bit > 0 ? vector[p] : loaded[p], codeMask));
       }
       use.assemble(firstVector + place, vector);
     }
   }
 
   private void unpackSixBits(Assembler a, int firstVector, UnitAddress words, VectorUse use) {
-    for (int word = 0; word < 3; word++) {
-      int w = word;
-      each(p -> a.vpmultishiftqb(vector[p], new Zmm(firstControl), words.of(p, w)));
-      each(p -> a.vpandd(vector[p], vector[p], mask));
-      use.assemble(firstVector + word, vector);
+    for (int w = 2; w >= 0; w--) {
+      int unit = w;
+      Zmm[] loaded = w == 2 ? gathered : word;
+      each(p -> a.vmovdqu32(loaded[p], words.of(p, unit)));
+      useFields(a, 0, loaded, firstVector + w, use);
+      // The highest bytes have a field each, and above it two bits of the last column.
+      each(p -> a.vpsrld(loaded[p], loaded[p], HIGHEST_BYTE - Byte.SIZE * unit));
+      if (w < 2) {
+        each(p -> a.copyMasked(gathered[p], word[p], bitMasks.get(unit)));
+      }
     }
-    // The bits above the third word's fields, then those of the second and the first, make the last
-    // column; the highest bytes of the words have a field each.
-    each(p -> a.vmovdqu32(other[p], words.of(p, 2)));
-    each(p -> a.vpsrld(temporary[p], other[p], 30));
-    for (int word = 1; word >= 0; word--) {
-      int w = word;
-      each(p -> a.vmovdqu32(vector[p], words.of(p, w)));
-      each(p -> a.vpshldd(temporary[p], temporary[p], vector[p], 2));
+    for (int pair = 0; pair < 3; pair++) {
+      int from = Byte.SIZE * pair + 6;
+      int to = HIGHEST_BYTE + 2 * pair;
+      Zmm mask = bitMasks.get(2 + pair);
+      each(p -> a.vpslld(word[p], gathered[p], to - from));
+      each(p -> a.orMasked(gathered[p], word[p], mask));
     }
-    each(p -> a.vpshldd(temporary[p], temporary[p], other[p], 8));
-    each(p -> a.vmovdqu32(other[p], words.of(p, 1)));
-    each(p -> a.vpshldd(temporary[p], temporary[p], other[p], 8));
-    each(p -> a.vpshldd(temporary[p], temporary[p], vector[p], 8));
-    each(p -> a.vpandd(vector[p], temporary[p], mask));
+    each(p -> a.vpandd(vector[p], gathered[p], codeMask));
     use.assemble(firstVector + 3, vector);
   }
 
   private void unpackPaired(Assembler a, int firstVector, UnitAddress words, VectorUse use) {
-    int index = firstVector;
     int ofWord = CodeOrder.perWord(bits) / 4;
-    for (int j = 0; j < bits; j++) {
-      int word = j;
+    int nextGathered = firstVector + bits * ofWord;
+    for (int w = 0; w < bits; w++) {
+      int unit = w;
+      boolean first = w % gatheredAtOnce() == 0;
+      Zmm[] loaded = first ? gathered : word;
+      each(p -> a.vmovdqu32(loaded[p], words.of(p, unit)));
       for (int i = 0; i < ofWord; i++) {
-        Zmm control = new Zmm(firstControl + i);
-        each(p -> a.vpmultishiftqb(vector[p], control, words.of(p, word)));
-        each(p -> a.vpandd(vector[p], vector[p], mask));
-        use.assemble(index++, vector);
+        useFields(a, i, loaded, firstVector + w * ofWord + i, use);
+      }
+      if (w == 0) {
+        each(p -> a.vmovdqu32(pairs[p], words.of(p, 0)));
+      } else {
+        addPair(a, loaded);
+      }
+      if (!first) {
+        each(p -> a.vpsrld(gathered[p], gathered[p], leftBits()));
+        each(p -> a.orMasked(gathered[p], word[p], bitMasks.get(1)));
+      }
+      if ((w + 1) % gatheredAtOnce() == 0) {
+        nextGathered = useGathered(a, nextGathered, use);
       }
     }
-    for (int first = 0; first <= bits; first += gatheredAtOnce()) {
-      gather(a, first, Math.min(bits + 1, first + gatheredAtOnce()), words);
-      for (int i = 0; 4 * i < fieldsOfGathered(); i++) {
-        Zmm control = new Zmm(firstControl + ofWord + i);
-        each(p -> a.vpmultishiftqb(vector[p], control, temporary[p]));
-        each(p -> a.vpandd(vector[p], vector[p], mask));
-        use.assemble(index++, vector);
-      }
-    }
+    each(p -> a.vpslld(pairs[p], pairs[p], WORD_BITS - 2 * bits));
+    each(p -> a.vpsrld(gathered[p], gathered[p], leftBits()));
+    each(p -> a.vpord(gathered[p], gathered[p], pairs[p]));
+    useGathered(a, nextGathered, use);
   }
 
-  /**
-   * Puts what is left of some words side by side, the first lowest; behind the last word the pairs.
-   */
-  private void gather(Assembler a, int first, int end, UnitAddress words) {
-    int leftBits = bits * CodeOrder.leftOfWord(bits);
-    int next = end - 1;
-    if (end > bits) {
-      // The lowest two bits of the words, those of the first word highest, are the last two codes.
-      each(p -> a.vmovdqu32(temporary[p], words.of(p, bits - 1)));
-      each(p -> a.vpslld(temporary[p], temporary[p], CodeOrder.PAIRED_BITS));
-      for (int j = bits - 2; j >= 0; j--) {
-        int word = j;
-        each(p -> a.vmovdqu32(vector[p], words.of(p, word)));
-        each(
-            p ->
-                a.vpshrdd(
-                    temporary[p],
-                    temporary[p],
-                    vector[p],
-                    CodeOrder.WORD_BITS - CodeOrder.PAIRED_BITS));
-      }
-      each(p -> a.vpsrld(temporary[p], temporary[p], CodeOrder.WORD_BITS - 2 * bits));
-    } else {
-      each(p -> a.vmovdqu32(temporary[p], words.of(p, next)));
-      each(p -> a.vpsrld(temporary[p], temporary[p], CodeOrder.WORD_BITS - leftBits));
+  /** The lowest two bits of the words, those of the first word highest, are the last two codes. */
+  private void addPair(Assembler a, Zmm[] loaded) {
+    each(p -> a.vpslld(pairs[p], pairs[p], 2));
+    each(p -> a.orMasked(pairs[p], loaded[p], bitMasks.get(0)));
+  }
+
+  /** What is left of some words, side by side in the highest bits, the first lowest. */
+  private int useGathered(Assembler a, int index, VectorUse use) {
+    int next = index;
+    for (int first = 0; first < fieldsOfGathered(); first += 4) {
+      int ofWord = CodeOrder.perWord(bits) / 4;
+      useFields(a, ofWord + first / 4, gathered, next++, use);
     }
-    for (int j = next - 1; j >= first; j--) {
-      int word = j;
-      each(p -> a.vmovdqu32(vector[p], words.of(p, word)));
-      each(p -> a.vpshldd(temporary[p], temporary[p], vector[p], leftBits));
-    }
+    return next;
+  }
+
+  private void useFields(Assembler a, int starts, Zmm[] from, int index, VectorUse use) {
+    each(p -> a.vpmultishiftqb(vector[p], fieldStarts.get(starts), from[p]));
+    each(p -> a.vpandd(vector[p], vector[p], codeMask));
+    use.assemble(index, vector);
   }
 }

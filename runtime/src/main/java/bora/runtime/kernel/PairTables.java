@@ -9,9 +9,9 @@ import bora.formats.encoding.ScalarGrid;
  * four bits, so all that a pair of columns can add to a product are sixteen floats, which are
  * looked up. The way of T-MAC (Wei et al. 2024, arXiv:2407.00088) with tables of floats.
  *
- * <p>The codes of a word make eight <em>pairs</em>: pair j has the code at bit {@code 4j + 2} and,
- * above it, the one at bit {@code (4j + 4) mod 32}. With a and b their columns' activations, in
- * float32, each operation rounded once:
+ * <p>The codes of a word make eight <em>pairs</em>: pair j has the code at bit {@code 4j} and,
+ * above it, the one at bit {@code 4j + 2}. With a and b their columns' activations, in float32,
+ * each operation rounded once:
  *
  * <pre>
  * table[u + 4v] = fma(v - 1.5, b, (u - 1.5) * a)
@@ -43,9 +43,9 @@ final class PairTables {
 
   private PairTables() {}
 
-  /** The lowest bit of a pair in its word; its highest may be the word's lowest. */
+  /** The lowest bit of a pair in its word. */
   static int firstBit(int pairOfUnit) {
-    return 4 * pairOfUnit + 2;
+    return 4 * pairOfUnit;
   }
 
   /** The column, within the block, of the lower code of a pair of a block. */
@@ -55,7 +55,7 @@ final class PairTables {
 
   /** That of the upper code. */
   static int upperColumn(int pair) {
-    return column(pair, (firstBit(pair % PAIRS_OF_UNIT) + 2) % Integer.SIZE);
+    return column(pair, firstBit(pair % PAIRS_OF_UNIT) + 2);
   }
 
   private static int column(int pair, int bit) {

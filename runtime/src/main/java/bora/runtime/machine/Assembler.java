@@ -322,6 +322,26 @@ public final class Assembler {
     lanes(MAP_0F, PREFIX_66, 0xEF, to, a, b);
   }
 
+  public void vpord(Zmm to, Zmm a, VectorOperand b) {
+    lanes(MAP_0F, PREFIX_66, 0xEB, to, a, b);
+  }
+
+  /** Where the mask's bits are set, {@code to = to | from}. */
+  public void orMasked(Zmm to, Zmm from, VectorOperand mask) {
+    vpternlogd(to, from, mask, 0b1111_1000);
+  }
+
+  /** Where the mask's bits are set, {@code to = from}. */
+  public void copyMasked(Zmm to, Zmm from, VectorOperand mask) {
+    vpternlogd(to, from, mask, 0b1101_1000);
+  }
+
+  /** Bit by bit, the bit of a table of eight at {@code 4 to + 2 a + b}. */
+  private void vpternlogd(Zmm to, Zmm a, VectorOperand b, int table) {
+    evex(MAP_0F3A, PREFIX_66, 0x25, to.number(), a.number(), b, VECTOR_BYTES, 1);
+    emit(table);
+  }
+
   public void vpslld(Zmm to, Zmm from, int bits) {
     shift(6, to, from, bits);
   }
@@ -338,18 +358,6 @@ public final class Assembler {
   /** Each lane by a number of bits of its own. */
   public void vpsrlvd(Zmm to, Zmm from, VectorOperand bits) {
     lanes(MAP_0F38, PREFIX_66, 0x45, to, from, bits);
-  }
-
-  /** {@code to = high << bits | low >>> (32 - bits)}. */
-  public void vpshldd(Zmm to, Zmm high, Zmm low, int bits) {
-    evex(MAP_0F3A, PREFIX_66, 0x71, to.number(), high.number(), low, VECTOR_BYTES, 1);
-    emit(bits);
-  }
-
-  /** {@code to = low >>> bits | high << (32 - bits)}. */
-  public void vpshrdd(Zmm to, Zmm low, Zmm high, int bits) {
-    evex(MAP_0F3A, PREFIX_66, 0x73, to.number(), low.number(), high, VECTOR_BYTES, 1);
-    emit(bits);
   }
 
   /** Each byte becomes the eight bits that start at a given bit of its word of 64 bits. */

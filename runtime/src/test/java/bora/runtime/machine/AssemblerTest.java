@@ -175,11 +175,15 @@ class AssemblerTest {
         row("vpslld zmm22, zmm3, 16", "62f14d4072f310", a -> a.vpslld(z(22), z(3), 16)),
         row("vpsrld zmm2, zmm29, 4", "62916d4872d504", a -> a.vpsrld(z(2), z(29), 4)),
         row("vpsrlvd zmm2, zmm3, zmm24", "6292654845d0", a -> a.vpsrlvd(z(2), z(3), z(24))),
+        row("vpord zmm18, zmm9, zmm27", "62813548ebd3", a -> a.vpord(z(18), z(9), z(27))),
         row(
-            "vpshldd zmm2, zmm13, zmm24, 6",
-            "6293154871d006",
-            a -> a.vpshldd(z(2), z(13), z(24), 6)),
-        row("vpshrdd zmm22, zmm3, zmm4, 2", "62e3654873f402", a -> a.vpshrdd(z(22), z(3), z(4), 2)),
+            "vpternlogd zmm22, zmm13, zmm24, 0xf8",
+            "6283154825f0f8",
+            a -> a.orMasked(z(22), z(13), z(24))),
+        row(
+            "vpternlogd zmm2, zmm29, dword ptr [rdi+8]{1to16}, 0xd8",
+            "62f31550255702d8",
+            a -> a.copyMasked(z(2), z(29), Address.of(RDI, 8).toEveryLane())),
         row(
             "vpmultishiftqb zmm1, zmm30, zmm7",
             "62f28d4083cf",
