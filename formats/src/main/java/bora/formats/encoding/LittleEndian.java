@@ -1,6 +1,7 @@
 package bora.formats.encoding;
 
 import java.lang.foreign.ValueLayout;
+import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 
 /** The layouts of values in files: little-endian, at any alignment. The only place that says so. */
@@ -15,4 +16,12 @@ public final class LittleEndian {
       ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 
   private LittleEndian() {}
+
+  /**
+   * Bytes of which single values are read. A segment's values are read through handles, which take
+   * a cold virtual machine some milliseconds to make.
+   */
+  public static ByteBuffer buffer(byte[] bytes) {
+    return ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN);
+  }
 }

@@ -2,6 +2,7 @@ package bora.formats.pack;
 
 import bora.formats.Sha256;
 import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
 import java.util.HexFormat;
 import java.util.zip.CRC32C;
@@ -20,9 +21,9 @@ public record Checksum(String crc32c, String sha256) {
 
   private static void requireHex(String digits, int length) {
     boolean valid = digits.length() == length;
-    for (int i = 0; i < digits.length() && valid; i++) {
-      char c = digits.charAt(i);
-      valid = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+    // A pack has as many as it has tensors, and nothing is compiled yet when it is opened.
+    for (byte c : digits.getBytes(StandardCharsets.ISO_8859_1)) {
+      valid &= (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
     }
     if (!valid) {
       throw new IllegalArgumentException(

@@ -2,7 +2,10 @@ package bora.formats.pack;
 
 import bora.formats.CorruptFileException;
 import bora.formats.MappedFile;
+import bora.formats.encoding.LittleEndian;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.ByteBuffer;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -86,6 +89,11 @@ final class PackFile implements AutoCloseable {
 
   MemorySegment slice(long offsetBytes, long lengthBytes) {
     return slice(new ByteRange(offsetBytes, lengthBytes));
+  }
+
+  /** A copy of a range, of which values are read little-endian. */
+  ByteBuffer copy(ByteRange range) {
+    return LittleEndian.buffer(slice(range).toArray(ValueLayout.JAVA_BYTE));
   }
 
   /** Any range of the pack, in as many segments as it lies in files. */

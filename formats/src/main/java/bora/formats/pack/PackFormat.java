@@ -3,6 +3,7 @@ package bora.formats.pack;
 import bora.formats.encoding.LittleEndian;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.nio.ByteBuffer;
 import java.util.zip.CRC32C;
 
 /** The fixed parts of format 1: header and footer, as {@code docs/format.md} gives them. */
@@ -68,21 +69,19 @@ final class PackFormat {
 
   /** CRC32C of a small range, of a copy for the reason that {@link PackReader} has. */
   static int crc32c(MemorySegment bytes) {
+    return crc32c(ByteBuffer.wrap(bytes.toArray(ValueLayout.JAVA_BYTE)));
+  }
+
+  static int crc32c(ByteBuffer bytes) {
     CRC32C crc = new CRC32C();
-    crc.update(bytes.toArray(ValueLayout.JAVA_BYTE));
+    crc.update(bytes.duplicate());
     return (int) crc.getValue();
   }
 
-  static boolean isZero(MemorySegment bytes) {
-    long size = bytes.byteSize();
-    long i = 0;
-    for (; i + Long.BYTES <= size; i += Long.BYTES) {
-      if (bytes.get(LittleEndian.LONG, i) != 0) {
-        return false;
-      }
-    }
-    for (; i < size; i++) {
-      if (bytes.get(ValueLayout.JAVA_BYTE, i) != 0) {
+  /** Byte by byte: what has not been compiled yet is fastest with a plain array. */
+  static boolean isZero(byte[] bytes, int start, int end) {
+    for (int i = start; i < end; i++) {
+      if (bytes[i] != 0) {
         return false;
       }
     }

@@ -4,6 +4,7 @@ import bora.formats.CorruptFileException;
 import bora.formats.MappedFile;
 import bora.formats.ProgressListener;
 import bora.formats.encoding.EncodedTensor;
+import bora.formats.encoding.LittleEndian;
 import bora.formats.model.ModelConfig;
 import bora.formats.model.TensorKey;
 import java.io.IOException;
@@ -58,7 +59,7 @@ public final class PackReader implements AutoCloseable {
     try (InputStream in = Files.newInputStream(first)) {
       byte[] magic = in.readNBytes(Long.BYTES);
       return magic.length == Long.BYTES
-          && PackStructure.beginsWithMagic(MemorySegment.ofArray(magic));
+          && PackStructure.beginsWithMagic(LittleEndian.buffer(magic));
     }
   }
 

@@ -4,12 +4,11 @@ import bora.formats.CorruptFileException;
 import bora.formats.UnsupportedVersionException;
 import bora.formats.UnsupportedVersionException.Reason;
 import bora.formats.encoding.Encoding;
-import bora.formats.encoding.LittleEndian;
 import bora.formats.model.TensorKey;
 import bora.formats.model.TensorShape;
 import java.io.IOException;
-import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.nio.ByteBuffer;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -22,6 +21,8 @@ import java.util.TreeMap;
  * The checks that a pack passes when it is opened: {@code docs/format.md}, "What a reader checks".
  */
 final class PackStructure {
+  private static final ByteRange HEADER = new ByteRange(0, PackFormat.HEADER_BYTES);
+
   private final Path path;
   private final PackFile file;
 
@@ -30,8 +31,8 @@ final class PackStructure {
     this.file = file;
   }
 
-  static boolean beginsWithMagic(MemorySegment file) {
-    return file.get(LittleEndian.LONG, 0) == PackFormat.MAGIC;
+  static boolean beginsWithMagic(ByteBuffer file) {
+    return file.getLong(0) == PackFormat.MAGIC;
   }
 
   PackManifest check() throws IOException {
@@ -54,34 +55,33 @@ final class PackStructure {
           "at least " + (PackFormat.HEADER_BYTES + PackFormat.FOOTER_BYTES) + " bytes",
           file.byteSize());
     }
-    file.requireWhole(new ByteRange(0, PackFormat.HEADER_BYTES));
-    MemorySegment header = file.slice(0, PackFormat.HEADER_BYTES);
+    file.requireWhole(HEADER);
+    ByteBuffer header = file.copy(HEADER);
     if (!beginsWithMagic(header)) {
       throw new CorruptFileException(path, "not a bora pack, or damaged in its first 8 bytes");
     }
-    int crc = header.get(LittleEndian.INT, PackFormat.HEADER_CRC_OFFSET);
-    if (crc != PackFormat.crc32c(header.asSlice(0, PackFormat.HEADER_CRC_OFFSET))) {
+    int crc = header.getInt(PackFormat.HEADER_CRC_OFFSET);
+    if (crc != PackFormat.crc32c(header.slice(0, PackFormat.HEADER_CRC_OFFSET))) {
       throw new CorruptFileException(path, "the header is damaged: its CRC32C does not match");
     }
     int minor = checkVersion(header);
     boolean sameAlignments =
-        header.get(LittleEndian.INT, PackFormat.HEADER_LENGTH_OFFSET) == PackFormat.HEADER_BYTES
-            && header.get(LittleEndian.INT, PackFormat.TENSOR_ALIGNMENT_OFFSET)
-                == Encoding.ALIGNMENT_BYTES
-            && header.get(LittleEndian.INT, PackFormat.EXPERT_ALIGNMENT_OFFSET)
+        header.getInt(PackFormat.HEADER_LENGTH_OFFSET) == PackFormat.HEADER_BYTES
+            && header.getInt(PackFormat.TENSOR_ALIGNMENT_OFFSET) == Encoding.ALIGNMENT_BYTES
+            && header.getInt(PackFormat.EXPERT_ALIGNMENT_OFFSET)
                 == PackFormat.EXPERT_ALIGNMENT_BYTES;
     int reserved = PackFormat.HEADER_RESERVED_OFFSET;
     if (!sameAlignments
-        || !PackFormat.isZero(header.asSlice(reserved, PackFormat.HEADER_CRC_OFFSET - reserved))) {
+        || !PackFormat.isZero(header.array(), reserved, PackFormat.HEADER_CRC_OFFSET)) {
       throw new CorruptFileException(path, "the header is not that of format " + PackFormat.MAJOR);
     }
     return minor;
   }
 
   /** Returns the minor version. */
-  private int checkVersion(MemorySegment header) throws UnsupportedVersionException {
-    int major = header.get(LittleEndian.SHORT, PackFormat.MAJOR_OFFSET) & 0xFFFF;
-    int minor = header.get(LittleEndian.SHORT, PackFormat.MINOR_OFFSET) & 0xFFFF;
+  private int checkVersion(ByteBuffer header) throws UnsupportedVersionException {
+    int major = header.getShort(PackFormat.MAJOR_OFFSET) & 0xFFFF;
+    int minor = header.getShort(PackFormat.MINOR_OFFSET) & 0xFFFF;
     if (major != PackFormat.MAJOR) {
       boolean older = major < PackFormat.MAJOR;
       throw new UnsupportedVersionException(
@@ -110,8 +110,7 @@ final class PackStructure {
   }
 
   private long requiredFeatures() {
-    return file.slice(0, PackFormat.HEADER_BYTES)
-        .get(LittleEndian.LONG, PackFormat.FEATURES_OFFSET);
+    return file.copy(HEADER).getLong(PackFormat.FEATURES_OFFSET);
   }
 
   /** Returns where the manifest is. */
@@ -120,25 +119,25 @@ final class PackStructure {
     ByteRange footerRange =
         new ByteRange(fileLength - PackFormat.FOOTER_BYTES, PackFormat.FOOTER_BYTES);
     file.requireWhole(footerRange);
-    MemorySegment footer = file.slice(footerRange);
-    if (footer.get(LittleEndian.LONG, PackFormat.FOOTER_MAGIC_OFFSET) != ~PackFormat.MAGIC) {
+    ByteBuffer footer = file.copy(footerRange);
+    if (footer.getLong(PackFormat.FOOTER_MAGIC_OFFSET) != ~PackFormat.MAGIC) {
       throw new CorruptFileException(
           path, "no footer at its end: the file was cut short, or its last bytes are damaged");
     }
-    int crc = footer.get(LittleEndian.INT, PackFormat.FOOTER_CRC_OFFSET);
-    if (crc != PackFormat.crc32c(footer.asSlice(0, PackFormat.FOOTER_CRC_OFFSET))) {
+    int crc = footer.getInt(PackFormat.FOOTER_CRC_OFFSET);
+    if (crc != PackFormat.crc32c(footer.slice(0, PackFormat.FOOTER_CRC_OFFSET))) {
       throw new CorruptFileException(path, "the footer is damaged: its CRC32C does not match");
     }
     int reserved = PackFormat.FOOTER_RESERVED_OFFSET;
-    if (!PackFormat.isZero(footer.asSlice(reserved, PackFormat.FOOTER_CRC_OFFSET - reserved))) {
+    if (!PackFormat.isZero(footer.array(), reserved, PackFormat.FOOTER_CRC_OFFSET)) {
       throw new CorruptFileException(path, "the footer's reserved bytes are not zero");
     }
-    long saidLength = footer.get(LittleEndian.LONG, PackFormat.FILE_LENGTH_OFFSET);
+    long saidLength = footer.getLong(PackFormat.FILE_LENGTH_OFFSET);
     if (saidLength != fileLength) {
       throw corrupt("file length", saidLength + " bytes by the footer", fileLength);
     }
-    long offset = footer.get(LittleEndian.LONG, PackFormat.MANIFEST_OFFSET_OFFSET);
-    long length = footer.get(LittleEndian.LONG, PackFormat.MANIFEST_LENGTH_OFFSET);
+    long offset = footer.getLong(PackFormat.MANIFEST_OFFSET_OFFSET);
+    long length = footer.getLong(PackFormat.MANIFEST_LENGTH_OFFSET);
     long end = fileLength - PackFormat.FOOTER_BYTES;
     if (length < 0
         || length > PackFormat.MAX_MANIFEST_BYTES
@@ -148,8 +147,7 @@ final class PackStructure {
     }
     ByteRange manifest = new ByteRange(offset, length);
     file.requireWhole(manifest);
-    if (footer.get(LittleEndian.INT, PackFormat.MANIFEST_CRC_OFFSET)
-        != PackFormat.crc32c(file.slice(manifest))) {
+    if (footer.getInt(PackFormat.MANIFEST_CRC_OFFSET) != PackFormat.crc32c(file.slice(manifest))) {
       throw new CorruptFileException(path, "the manifest is damaged: its CRC32C does not match");
     }
     return manifest;
@@ -213,7 +211,7 @@ final class PackStructure {
       throws CorruptFileException {
     List<ByteRange> ranges = new ArrayList<>();
     for (PackEntry entry : manifest.entries().values()) {
-      requireRange(entry.key().toString(), layout.tensors().get(entry.key()), entry.range());
+      requireRange(entry.key(), layout.tensors().get(entry.key()), entry.range());
       ranges.add(entry.range());
     }
     for (PackAttachment attachment : manifest.attachments().values()) {
@@ -229,7 +227,10 @@ final class PackStructure {
     checkGaps(ranges);
   }
 
-  private void requireRange(String name, ByteRange expected, ByteRange found)
+  /**
+   * @param name what a message calls it; most are never asked
+   */
+  private void requireRange(Object name, ByteRange expected, ByteRange found)
       throws CorruptFileException {
     if (!expected.equals(found)) {
       throw corrupt(name + ": place", expected, found);
@@ -239,14 +240,21 @@ final class PackStructure {
   private void checkGaps(List<ByteRange> ranges) throws CorruptFileException {
     long end = PackFormat.HEADER_BYTES;
     for (ByteRange range : ranges) {
-      ByteRange gap = new ByteRange(end, range.offsetBytes() - end);
-      file.requireWhole(gap);
-      if (!PackFormat.isZero(file.slice(gap))) {
-        throw new CorruptFileException(
-            path, "the gap between bytes " + end + " and " + range.offsetBytes() + " is not zero");
+      if (range.offsetBytes() != end) {
+        requireZero(new ByteRange(end, range.offsetBytes() - end));
       }
       file.requireWhole(range);
       end = range.endBytes();
+    }
+  }
+
+  private void requireZero(ByteRange gap) throws CorruptFileException {
+    file.requireWhole(gap);
+    byte[] bytes = file.copy(gap).array();
+    if (!PackFormat.isZero(bytes, 0, bytes.length)) {
+      throw new CorruptFileException(
+          path,
+          "the gap between bytes " + gap.offsetBytes() + " and " + gap.endBytes() + " is not zero");
     }
   }
 

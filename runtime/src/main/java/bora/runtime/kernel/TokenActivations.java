@@ -4,9 +4,9 @@ import java.util.concurrent.atomic.AtomicLong;
 
 /**
  * The activations that products multiply a matrix by: a row of each of some tokens, as they stand
- * when they are set. What a kernel makes of them, rounded or in another order, each thread keeps
- * until they are set again; so products of the same activations, or a product in parts, make it
- * once. Whoever changes an activation sets them again before the next product.
+ * when they are set. What machine code makes of them, rounded or in another order, each thread
+ * keeps until they are set again; so products of the same activations, or a product in parts, make
+ * it once. Whoever changes an activation sets them again before the next product.
  */
 public final class TokenActivations {
   private static final AtomicLong LAST_VERSION = new AtomicLong();
