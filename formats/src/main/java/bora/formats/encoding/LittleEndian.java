@@ -18,8 +18,8 @@ public final class LittleEndian {
   private LittleEndian() {}
 
   /**
-   * Bytes of which single values are read. A segment's values are read through handles, which take
-   * a cold virtual machine some milliseconds to make.
+   * Bytes of which single values are read or written. A segment's values are reached through
+   * handles, which take a cold virtual machine some milliseconds to make.
    */
   public static ByteBuffer buffer(byte[] bytes) {
     return ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN);

@@ -87,11 +87,10 @@ final class PackFile implements AutoCloseable {
     return piece.bytes().asSlice(range.offsetBytes() - piece.startBytes(), range.lengthBytes());
   }
 
-  MemorySegment slice(long offsetBytes, long lengthBytes) {
-    return slice(new ByteRange(offsetBytes, lengthBytes));
-  }
-
-  /** A copy of a range, of which values are read little-endian. */
+  /**
+   * A copy of a range, of which values are read little-endian: for the reason that {@link
+   * PackReader} has, nothing else is computed of what is mapped.
+   */
   ByteBuffer copy(ByteRange range) {
     return LittleEndian.buffer(slice(range).toArray(ValueLayout.JAVA_BYTE));
   }

@@ -1,8 +1,6 @@
 package bora.formats.pack;
 
 import bora.formats.encoding.LittleEndian;
-import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.nio.ByteBuffer;
 import java.util.zip.CRC32C;
 
@@ -42,34 +40,29 @@ final class PackFormat {
 
   static byte[] header(int tensorAlignment, long requiredFeatures) {
     byte[] bytes = new byte[HEADER_BYTES];
-    MemorySegment header = MemorySegment.ofArray(bytes);
-    header.set(LittleEndian.LONG, 0, MAGIC);
-    header.set(LittleEndian.SHORT, MAJOR_OFFSET, (short) MAJOR);
-    header.set(LittleEndian.SHORT, MINOR_OFFSET, (short) MINOR);
-    header.set(LittleEndian.INT, HEADER_LENGTH_OFFSET, HEADER_BYTES);
-    header.set(LittleEndian.LONG, FEATURES_OFFSET, requiredFeatures);
-    header.set(LittleEndian.INT, TENSOR_ALIGNMENT_OFFSET, tensorAlignment);
-    header.set(LittleEndian.INT, EXPERT_ALIGNMENT_OFFSET, EXPERT_ALIGNMENT_BYTES);
-    header.set(LittleEndian.INT, HEADER_CRC_OFFSET, crc32c(header.asSlice(0, HEADER_CRC_OFFSET)));
+    ByteBuffer header = LittleEndian.buffer(bytes);
+    header.putLong(0, MAGIC);
+    header.putShort(MAJOR_OFFSET, (short) MAJOR);
+    header.putShort(MINOR_OFFSET, (short) MINOR);
+    header.putInt(HEADER_LENGTH_OFFSET, HEADER_BYTES);
+    header.putLong(FEATURES_OFFSET, requiredFeatures);
+    header.putInt(TENSOR_ALIGNMENT_OFFSET, tensorAlignment);
+    header.putInt(EXPERT_ALIGNMENT_OFFSET, EXPERT_ALIGNMENT_BYTES);
+    header.putInt(HEADER_CRC_OFFSET, crc32c(header.slice(0, HEADER_CRC_OFFSET)));
     return bytes;
   }
 
   static byte[] footer(long manifestOffset, byte[] manifest) {
     byte[] bytes = new byte[FOOTER_BYTES];
-    MemorySegment footer = MemorySegment.ofArray(bytes);
-    footer.set(LittleEndian.LONG, MANIFEST_OFFSET_OFFSET, manifestOffset);
-    footer.set(LittleEndian.LONG, MANIFEST_LENGTH_OFFSET, manifest.length);
+    ByteBuffer footer = LittleEndian.buffer(bytes);
+    footer.putLong(MANIFEST_OFFSET_OFFSET, manifestOffset);
+    footer.putLong(MANIFEST_LENGTH_OFFSET, manifest.length);
     long fileLength = manifestOffset + manifest.length + FOOTER_BYTES;
-    footer.set(LittleEndian.LONG, FILE_LENGTH_OFFSET, fileLength);
-    footer.set(LittleEndian.INT, MANIFEST_CRC_OFFSET, crc32c(MemorySegment.ofArray(manifest)));
-    footer.set(LittleEndian.INT, FOOTER_CRC_OFFSET, crc32c(footer.asSlice(0, FOOTER_CRC_OFFSET)));
-    footer.set(LittleEndian.LONG, FOOTER_MAGIC_OFFSET, ~MAGIC);
+    footer.putLong(FILE_LENGTH_OFFSET, fileLength);
+    footer.putInt(MANIFEST_CRC_OFFSET, crc32c(ByteBuffer.wrap(manifest)));
+    footer.putInt(FOOTER_CRC_OFFSET, crc32c(footer.slice(0, FOOTER_CRC_OFFSET)));
+    footer.putLong(FOOTER_MAGIC_OFFSET, ~MAGIC);
     return bytes;
-  }
-
-  /** CRC32C of a small range, of a copy for the reason that {@link PackReader} has. */
-  static int crc32c(MemorySegment bytes) {
-    return crc32c(ByteBuffer.wrap(bytes.toArray(ValueLayout.JAVA_BYTE)));
   }
 
   static int crc32c(ByteBuffer bytes) {

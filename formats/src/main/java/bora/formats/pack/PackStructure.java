@@ -7,7 +7,6 @@ import bora.formats.encoding.Encoding;
 import bora.formats.model.TensorKey;
 import bora.formats.model.TensorShape;
 import java.io.IOException;
-import java.lang.foreign.ValueLayout;
 import java.nio.ByteBuffer;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -38,7 +37,7 @@ final class PackStructure {
   PackManifest check() throws IOException {
     int minor = checkHeader();
     ByteRange manifestRange = checkFooter();
-    byte[] json = file.slice(manifestRange).toArray(ValueLayout.JAVA_BYTE);
+    byte[] json = file.copy(manifestRange).array();
     PackManifest manifest = ManifestJson.read(path, json, minor);
     checkTensorSet(manifest);
     PackLayout layout = layout(manifest);
@@ -147,7 +146,7 @@ final class PackStructure {
     }
     ByteRange manifest = new ByteRange(offset, length);
     file.requireWhole(manifest);
-    if (footer.getInt(PackFormat.MANIFEST_CRC_OFFSET) != PackFormat.crc32c(file.slice(manifest))) {
+    if (footer.getInt(PackFormat.MANIFEST_CRC_OFFSET) != PackFormat.crc32c(file.copy(manifest))) {
       throw new CorruptFileException(path, "the manifest is damaged: its CRC32C does not match");
     }
     return manifest;

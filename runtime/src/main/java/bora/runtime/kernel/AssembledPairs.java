@@ -201,16 +201,13 @@ final class AssembledPairs {
     a.vmovups(table, Address.of(R9, index * PairTables.TABLE_BYTES));
     for (int s = 0; s < streams; s++) {
       Zmm sum = unit == 0 ? blockSum(s) : unitSum(s);
-      Zmm entry = pair == 0 ? sum : entry(s);
       if (pair == 0) {
-        a.vpermps(entry, word(s), table);
+        a.vpermps(sum, word(s), table);
       } else {
         // Not shifted, which would take a place of the additions on Zen 5.
-        a.vprord(entry, word(s), PairTables.firstBit(pair));
-        a.vpermps(entry, entry, table);
-      }
-      if (pair > 0) {
-        a.vaddps(sum, sum, entry);
+        a.vprord(entry(s), word(s), PairTables.firstBit(pair));
+        a.vpermps(entry(s), entry(s), table);
+        a.vaddps(sum, sum, entry(s));
       }
     }
   }

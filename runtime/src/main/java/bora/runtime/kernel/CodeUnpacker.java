@@ -286,14 +286,17 @@ final class CodeUnpacker {
     each(p -> a.orMasked(pairs[p], loaded[p], bitMasks.get(0)));
   }
 
-  /** What is left of some words, side by side in the highest bits, the first lowest. */
+  /**
+   * What is left of some words, side by side in the highest bits, the first lowest; returns the
+   * index of the next vector.
+   */
   private int useGathered(Assembler a, int index, VectorUse use) {
-    int next = index;
-    for (int first = 0; first < fieldsOfGathered(); first += 4) {
-      int ofWord = CodeOrder.perWord(bits) / 4;
-      useFields(a, ofWord + first / 4, gathered, next++, use);
+    int ofWord = CodeOrder.perWord(bits) / 4;
+    int vectors = fieldsOfGathered() / 4;
+    for (int i = 0; i < vectors; i++) {
+      useFields(a, ofWord + i, gathered, index + i, use);
     }
-    return next;
+    return index + vectors;
   }
 
   private void useFields(Assembler a, int starts, Zmm[] from, int index, VectorUse use) {
