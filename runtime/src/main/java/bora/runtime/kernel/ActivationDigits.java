@@ -5,23 +5,26 @@ import java.util.EnumSet;
 import java.util.Set;
 
 /**
- * How the activations of a token enter products of bytes: as one signed byte each, or as the four
+ * How the activations of a token enter products of bytes: as one signed byte each, or as the three
  * bytes of a whole number. Of each block of 64 columns, in float32, each operation rounded once:
  *
  * <pre>
- * ONE    step = m / 127, number = x * (127 / m) to the nearest integer, as {@link ActivationRounding}
- * FOUR   step = 2^(e - 29), number = x / step to the nearest integer, where 2^e &lt;= m &lt; 2^(e+1)
+ * step   = m / largest
+ * number = x * (largest / m), to the nearest integer, ties to even
  * </pre>
  *
- * <p>m is the largest magnitude of the block. {@code FOUR} holds every x from m / 64 up exactly,
- * and others to within {@code 2^-30 m}; below {@code m = 2^-97} the step stays at {@code 2^-126}. A
- * block with a value that is no finite number has the step NaN.
+ * <p>m is the largest magnitude of the block. For {@code ONE}, {@code largest} is 127, and this is
+ * {@link ActivationRounding}. For {@code THREE}, which is float32 activations, it is {@code 127 *
+ * 2^16}: the numbers have 24 bits, as many as a float, but all of a block with one exponent. A
+ * product's error is that of products in float32, whose sums are rounded instead: 0.7 to 2 times as
+ * large ({@code ProductErrorTest}). A block with m below {@link ActivationRounding#MIN_MAGNITUDE}
+ * is all zeros; one with a value that is no finite number has the step NaN.
  *
  * <p>A number is the sum of its <em>digits</em>, signed bytes, digit d times {@code 256^d}. A
  * <em>record</em> has what a block's products need: the digits in planes of 64 bytes, the lowest
  * first and each in the order of the weights' {@linkplain CodeOrder columns}; then 32-bit words:
  * for each digit where its sum of products starts, the step (once more times 2^16 for {@code
- * FOUR}), and half a step times the sum of all numbers.
+ * THREE}), and half a step times the sum of all numbers.
  *
  * <p>With u the code of a weight of b bits and {@code s} its step (of a trellis code: its level, 8,
  * and the row's scale), the product of a block is, in integers exactly and then in float32,
@@ -29,7 +32,7 @@ import java.util.Set;
  * <pre>
  * dot[d]  = sum over columns of (u - 2^(b-1)) * digit[d]
  * ONE     product = fma(dot[0], step, half)
- * FOUR    product = fma(dot[0] + 256 dot[1], step, fma(dot[2] + 256 dot[3], 65536 step, half))
+ * THREE   product = fma(dot[0] + 256 dot[1], step, fma(dot[2], 65536 step, half))
  * sum     = fma(s, product, sum)      over the blocks, in order
  * </pre>
  *
@@ -37,18 +40,13 @@ import java.util.Set;
  * runs then added in order.
  */
 enum ActivationDigits {
-  ONE(1),
-  FOUR(4);
+  ONE(1, 127),
+  THREE(3, 127 << 16);
 
   static final int BLOCK_COLUMNS = ActivationRounding.BLOCK_COLUMNS;
 
-  /** Of {@link #FOUR}: so far are numbers below 2^31 that taking digits never overflows. */
-  static final int NUMBER_BITS = 29;
-
-  /** Of {@link #FOUR}: the exponent field, biased, of the smallest m whose step is not clamped. */
-  static final int MIN_EXPONENT = 30;
-
   private final int count;
+  private final int largest;
 
   /**
    * Those that products of one token with an encoding are computed with; exact activations enter
@@ -60,12 +58,18 @@ enum ActivationDigits {
         : EnumSet.allOf(ActivationDigits.class);
   }
 
-  ActivationDigits(int count) {
+  ActivationDigits(int count, int largest) {
     this.count = count;
+    this.largest = largest;
   }
 
   int count() {
     return count;
+  }
+
+  /** The number that a block's largest magnitude becomes; a little more still has these digits. */
+  int largest() {
+    return largest;
   }
 
   /** What is taken off an unsigned code: 2^(b-1). Levels of trellis codes are codes of 8 bits. */
@@ -86,7 +90,7 @@ enum ActivationDigits {
     return startOffset(count);
   }
 
-  /** Of {@link #FOUR} only. */
+  /** Of {@link #THREE} only. */
   int upperStepOffset() {
     return stepOffset() + Float.BYTES;
   }
@@ -97,6 +101,6 @@ enum ActivationDigits {
 
   /** From one record to the next. */
   int recordBytes() {
-    return this == ONE ? 80 : 288;
+    return this == ONE ? 80 : 224;
   }
 }

@@ -41,8 +41,8 @@ final class ActivationRounding {
       for (int i = offset + start; i < end; i++) {
         magnitude = Math.max(magnitude, Math.abs(x[i]));
       }
-      float step = step(magnitude);
-      float inverse = inverse(magnitude);
+      float step = step(magnitude, MAX_CODE);
+      float inverse = inverse(magnitude, MAX_CODE);
       for (int i = offset + start; i < end; i++) {
         int code = (int) Math.rint(x[i] * inverse);
         x[i] = code * step;
@@ -50,14 +50,16 @@ final class ActivationRounding {
     }
   }
 
-  static float step(float magnitude) {
+  /** What whole numbers are multiples of, of which {@code largest} is the magnitude's. */
+  static float step(float magnitude, float largest) {
     if (magnitude < MIN_MAGNITUDE) {
       return 0;
     }
-    return Float.isFinite(magnitude) ? magnitude / MAX_CODE : Float.NaN;
+    return Float.isFinite(magnitude) ? magnitude / largest : Float.NaN;
   }
 
-  static float inverse(float magnitude) {
-    return magnitude < MIN_MAGNITUDE ? 0 : MAX_CODE / magnitude;
+  /** By what values are multiplied to become such numbers. */
+  static float inverse(float magnitude, float largest) {
+    return magnitude < MIN_MAGNITUDE ? 0 : largest / magnitude;
   }
 }

@@ -81,10 +81,11 @@ final class AssembledDot {
   private final AssembledScales scales = new AssembledScales();
 
   // Registers of stream s: of totals s, of row scales 4 + s; the unpacker's from 16 on.
-  private static final int[] DOTS = {8, 9, 10, 11, 12, 13, 14, 15, 23, 24, 25, 26, 27, 28, 29, 30};
+  private static final int[] DOTS = {8, 9, 10, 11, 12, 13, 14, 15, 2, 3, 6, 7};
   private final Zmm step;
   private final Zmm x;
-  private final Zmm y;
+
+  /** Four digits in every lane; behind a block's products free for other things. */
   private final Zmm four = new Zmm(31);
 
   private AssembledDot(Encoding encoding, ActivationDigits digits, int streams) {
@@ -93,13 +94,10 @@ final class AssembledDot {
     this.streams = streams;
     prefetchBytes = digits == ActivationDigits.ONE ? 2048 : 8192;
     inStep = Math.min(2, streams);
-    boolean registersSuffice = CodeUnpacker.inPlaces(encoding);
-    turns = digits == ActivationDigits.FOUR && registersSuffice ? 2 : 1;
-    // What totals and row scales, or dots, leave over.
-    step = new Zmm(digits == ActivationDigits.ONE ? 12 : 2);
-    x = new Zmm(digits == ActivationDigits.ONE ? 13 : 3);
-    y = new Zmm(digits == ActivationDigits.ONE ? 14 : 6);
+    turns = digits == ActivationDigits.ONE ? 1 : 2;
     unpacker = new CodeUnpacker(encoding, 16, inStep);
+    step = unpacker.idle(0);
+    x = unpacker.idle(1);
   }
 
   /** The most streams that registers suffice for. */
@@ -222,7 +220,7 @@ final class AssembledDot {
   private Zmm product(int stream) {
     Zmm[] dots = new Zmm[digits.count()];
     Arrays.setAll(dots, digit -> dot(stream, digit, 0));
-    return product(a, digits, R9, dots, x, y);
+    return product(a, digits, R9, dots, x, four);
   }
 
   /**
@@ -240,21 +238,17 @@ final class AssembledDot {
         a.vcvtdq2ps(product, product);
         a.vfmadd213ps(product, x, half);
       }
-      case FOUR -> {
+      case THREE -> {
         Zmm upper = dots[2];
-        joinDigits(a, upper, dots[3]);
-        joinDigits(a, product, dots[1]);
+        a.vcvtdq2ps(upper, upper);
+        a.vpslld(dots[1], dots[1], Byte.SIZE);
+        a.vpaddd(product, product, dots[1]);
+        a.vcvtdq2ps(product, product);
         a.vpbroadcastd(y, Address.of(record, digits.upperStepOffset()));
         a.vfmadd213ps(upper, y, half);
         a.vfmadd213ps(product, x, upper);
       }
     }
     return product;
-  }
-
-  private static void joinDigits(Assembler a, Zmm lower, Zmm upper) {
-    a.vpslld(upper, upper, Byte.SIZE);
-    a.vpaddd(lower, lower, upper);
-    a.vcvtdq2ps(lower, lower);
   }
 }

@@ -13,7 +13,7 @@ import java.lang.ref.Reference;
  * and of several whose activations are rounded, are what {@link DigitProducts} defines, bit for
  * bit, or, of one exact token with {@code q2}, {@link PairTables}. With one digit this is, but for
  * the order and the rounding of float32 sums, what {@link ScalarKernels} makes of rounded
- * activations; with four, of exact ones. With {@code q4} and one digit {@link VectorKernels} give
+ * activations; with three, of exact ones. With {@code q4} and one digit {@link VectorKernels} give
  * the same bits.
  */
 public final class AssembledKernels implements Kernels {
@@ -79,7 +79,7 @@ public final class AssembledKernels implements Kernels {
       }
       AssembledCode code = AssembledCode.of(encoding);
       if (oneToken) {
-        ActivationDigits digits = roundsActivations ? ActivationDigits.ONE : ActivationDigits.FOUR;
+        ActivationDigits digits = roundsActivations ? ActivationDigits.ONE : ActivationDigits.THREE;
         if (encoding.isTrellis()) {
           AssembledTrellisProducts.multiply(
               code, digits, matrix, x, y, yOffset, panelStart, panelEnd);

@@ -22,20 +22,12 @@ import bora.runtime.machine.Zmm;
 final class AssembledPairs {
   static final int STREAMS = 4;
 
-  /** Address of a token's activations, in whole blocks: a parameter of {@link Code#tables}. */
-  static final int X = 0;
-
-  /** Address that receives the tables. */
-  static final int TABLES = 8;
-
-  static final int TABLE_BLOCKS = 16;
-
   private static final int PREFETCH_BYTES = 2048;
 
   /**
    * What has been assembled.
    *
-   * @param tables makes a token's tables
+   * @param tables makes a token's tables; {@link AssembledPairTables} has its parameters
    * @param dots the products; their parameters are {@link AssembledDot}'s, with tables in place of
    *     records
    */
@@ -55,7 +47,7 @@ final class AssembledPairs {
     private static synchronized Code make() {
       if (instance == null) {
         AssembledCode.Dots dots = new AssembledCode.Dots(of(1), of(STREAMS), STREAMS);
-        Code code = new Code(assembleTables(), dots);
+        Code code = new Code(AssembledPairTables.assembled(), dots);
         AssembledSelfTest.run(code);
         instance = code;
       }
@@ -66,11 +58,18 @@ final class AssembledPairs {
   private final Assembler a = new Assembler();
   private final int streams;
   private final AssembledScales scales = new AssembledScales();
+  private final Label ones = new Label();
+  private final Label places = new Label();
+  private final Label placeBits = new Label();
 
-  // Registers of stream s: of row scales 4 + s, of words 8 + s, of a unit's sum 12 + s, of a
-  // block's 16 + s, of what is looked up 22 + s.
-  private final Zmm table = new Zmm(20);
-  private final Zmm step = new Zmm(21);
+  // Registers of stream s: of row scales 4 + s, of a digit's sum 8 + 4 * digit + s, of words 20 +
+  // s,
+  // of what is looked up 24 + s, of which some serve for the steps.
+  private final Zmm step = new Zmm(24);
+  private final Zmm table = new Zmm(28);
+  private final Zmm one = new Zmm(29);
+  private final Zmm place = new Zmm(30);
+  private final Zmm placeMask = new Zmm(31);
 
   private AssembledPairs(int streams) {
     this.streams = streams;
@@ -80,72 +79,36 @@ final class AssembledPairs {
     return MachineCode.of(new AssembledPairs(streams).assemble());
   }
 
-  private static MachineCode assembleTables() {
-    Assembler a = new Assembler();
-    Zmm lowerLevels = new Zmm(0);
-    Zmm upperLevels = new Zmm(1);
-    Zmm x = new Zmm(2);
-    Zmm table = new Zmm(3);
-    Label lower = new Label();
-    Label upper = new Label();
-    a.vmovups(lowerLevels, Address.of(lower));
-    a.vmovups(upperLevels, Address.of(upper));
-    a.mov(R8, Address.of(RDI, X));
-    a.mov(R9, Address.of(RDI, TABLES));
-    a.mov(R10, Address.of(RDI, TABLE_BLOCKS));
-    Label block = new Label();
-    a.bind(block);
-    for (int pair = 0; pair < PairTables.PAIRS; pair++) {
-      a.vpbroadcastd(x, Address.of(R8, PairTables.upperColumn(pair) * Float.BYTES));
-      Address lowerX = Address.of(R8, PairTables.lowerColumn(pair) * Float.BYTES);
-      a.vmulps(table, lowerLevels, lowerX.toEveryLane());
-      a.vfmadd231ps(table, upperLevels, x);
-      a.vmovups(Address.of(R9, pair * PairTables.TABLE_BYTES), table);
-    }
-    a.add(R8, ScalarGrid.COLUMNS_PER_BLOCK * Float.BYTES);
-    a.add(R9, PairTables.BLOCK_BYTES);
-    a.dec(R10);
-    a.jnz(block);
-    a.mov(RAX, 0L);
-    a.vzeroupper();
-    a.ret();
-    a.align(64);
-    a.bind(lower);
-    for (int index = 0; index < 16; index++) {
-      a.words(Float.floatToRawIntBits(PairTables.lowerLevel(index)));
-    }
-    a.bind(upper);
-    for (int index = 0; index < 16; index++) {
-      a.words(Float.floatToRawIntBits(PairTables.upperLevel(index)));
-    }
-    return MachineCode.of(a);
-  }
-
   private static Zmm rowScales(int stream) {
     return new Zmm(4 + stream);
   }
 
+  private static Zmm dot(int stream, int digit) {
+    return new Zmm(8 + STREAMS * digit + stream);
+  }
+
+  /** A word, and then the places of its bytes in a table. */
   private static Zmm word(int stream) {
-    return new Zmm(8 + stream);
+    return new Zmm(20 + stream);
   }
 
-  private static Zmm unitSum(int stream) {
-    return new Zmm(12 + stream);
-  }
-
-  private static Zmm blockSum(int stream) {
-    return new Zmm(16 + stream);
-  }
-
-  /** What is looked up; in turn, so that one does not wait for another's. */
   private static Zmm entry(int stream) {
-    return new Zmm(22 + stream);
+    return new Zmm(24 + stream);
   }
 
   private Assembler assemble() {
     scales.prepare(a);
+    a.vpbroadcastd(one, Address.of(ones));
+    a.vpbroadcastd(place, Address.of(places));
+    a.vpbroadcastd(placeMask, Address.of(placeBits));
     PanelStreams.assemble(a, streams, this::addPanel);
     scales.putConstants(a);
+    a.bind(ones);
+    a.words(0x01010101);
+    a.bind(places);
+    a.words(0x30201000);
+    a.bind(placeBits);
+    a.words(0x30303030);
     return a;
   }
 
@@ -170,45 +133,60 @@ final class AssembledPairs {
   }
 
   private void addBlock() {
+    for (int s = 0; s < streams; s++) {
+      for (int digit = 0; digit < PairTables.DIGITS.count(); digit++) {
+        a.vpxord(dot(s, digit), dot(s, digit), dot(s, digit));
+      }
+    }
     for (int unit = 0; unit < PairTables.UNITS; unit++) {
-      int offset = unit * ScalarCodes.UNIT_BYTES;
       for (int s = 0; s < streams; s++) {
-        a.prefetcht0(AssembledDot.inStream(s, RAX, PREFETCH_BYTES + offset));
-        a.vmovups(word(s), AssembledDot.inStream(s, RAX, offset));
+        int offset = PREFETCH_BYTES + unit * ScalarCodes.UNIT_BYTES;
+        a.prefetcht0(AssembledDot.inStream(s, RAX, offset));
       }
-      for (int pair = 0; pair < PairTables.PAIRS_OF_UNIT; pair++) {
-        addPair(unit, pair);
-      }
-      for (int s = 0; s < streams && unit > 0; s++) {
-        a.vaddps(blockSum(s), blockSum(s), unitSum(s));
+      for (int half = 0; half < PairTables.HALVES; half++) {
+        addHalf(unit, half);
       }
     }
     int indices = (int) ScalarGrid.subScalesOffsetBytes(0);
     for (int s = 0; s < streams; s++) {
+      joinDigits(s);
       scales.step(
           a,
           step,
           rowScales(s),
           AssembledDot.inStream(s, R8, indices),
           AssembledDot.inStream(s, R8, indices + Integer.BYTES));
-      a.vfmadd231ps(PanelStreams.total(s), step, blockSum(s));
+      a.vfmadd231ps(PanelStreams.total(s), step, dot(s, 0));
     }
   }
 
-  /** The first pair of a unit begins its sum, and the first unit of a block the block's. */
-  private void addPair(int unit, int pair) {
-    int index = unit * PairTables.PAIRS_OF_UNIT + pair;
-    a.vmovups(table, Address.of(R9, index * PairTables.TABLE_BYTES));
+  /** Half of each byte of a unit's words. */
+  private void addHalf(int unit, int half) {
     for (int s = 0; s < streams; s++) {
-      Zmm sum = unit == 0 ? blockSum(s) : unitSum(s);
-      if (pair == 0) {
-        a.vpermps(sum, word(s), table);
-      } else {
-        // Not shifted, which would take a place of the additions on Zen 5.
-        a.vprord(entry(s), word(s), PairTables.firstBit(pair));
-        a.vpermps(entry(s), entry(s), table);
-        a.vaddps(sum, sum, entry(s));
+      a.vmovdqu32(word(s), AssembledDot.inStream(s, RAX, unit * ScalarCodes.UNIT_BYTES));
+      if (half > 0) {
+        a.vpsrld(word(s), word(s), Byte.SIZE / PairTables.HALVES);
+      }
+      // A table has 64 bytes: of an index the six lowest bits count.
+      a.copyMasked(word(s), place, placeMask);
+    }
+    for (int digit = 0; digit < PairTables.DIGITS.count(); digit++) {
+      a.vmovdqu32(table, Address.of(R9, PairTables.tableOffset(unit, half, digit)));
+      for (int s = 0; s < streams; s++) {
+        a.vpermb(entry(s), word(s), table);
+        a.vpdpbusd(dot(s, digit), one, entry(s));
       }
     }
+  }
+
+  /** The sum of numbers, below 2^29, and times the tables' step. */
+  private void joinDigits(int stream) {
+    Zmm sum = dot(stream, 0);
+    for (int digit = 1; digit < PairTables.DIGITS.count(); digit++) {
+      a.vpslld(dot(stream, digit), dot(stream, digit), Byte.SIZE * digit);
+      a.vpaddd(sum, sum, dot(stream, digit));
+    }
+    a.vcvtdq2ps(sum, sum);
+    a.vmulps(sum, sum, Address.of(R9, PairTables.STEP_OFFSET).toEveryLane());
   }
 }

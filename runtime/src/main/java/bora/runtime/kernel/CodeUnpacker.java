@@ -154,6 +154,11 @@ final class CodeUnpacker {
     return bits * CodeOrder.leftOfWord(bits);
   }
 
+  /** One of two registers that are free before and behind a group. */
+  Zmm idle(int index) {
+    return index == 0 ? vector[0] : word[0];
+  }
+
   /** Assembles the loading of what is the same for all blocks. */
   void prepare(Assembler a) {
     constants.forEach(c -> a.vbroadcastsd(c.register, Address.of(c.label)));

@@ -14,8 +14,7 @@ final class DigitProducts {
   /**
    * A block of activations. With one digit all of the number is the lower half.
    *
-   * @param lower of each column the number that its lower two digits make, {@code upper} the other
-   *     two
+   * @param lower of each column the number that its lower two digits make, {@code upper} the third
    */
   record Block(ActivationDigits digits, int[] lower, int[] upper, float step, float half) {}
 
@@ -36,20 +35,8 @@ final class DigitProducts {
     for (float value : values) {
       magnitude = Math.max(magnitude, Math.abs(value));
     }
-    float step;
-    float inverse;
-    if (digits == ActivationDigits.ONE) {
-      step = ActivationRounding.step(magnitude);
-      inverse = ActivationRounding.inverse(magnitude);
-    } else {
-      int exponent =
-          Math.max(Math.getExponent(magnitude), ActivationDigits.MIN_EXPONENT - Float.MAX_EXPONENT);
-      step =
-          Float.isFinite(magnitude)
-              ? Math.scalb(1f, exponent - ActivationDigits.NUMBER_BITS)
-              : Float.NaN;
-      inverse = Math.scalb(1f, ActivationDigits.NUMBER_BITS - exponent);
-    }
+    float step = ActivationRounding.step(magnitude, digits.largest());
+    float inverse = ActivationRounding.inverse(magnitude, digits.largest());
     int[] lower = new int[BLOCK_COLUMNS];
     int[] upper = new int[BLOCK_COLUMNS];
     int lowerSum = 0;

@@ -12,7 +12,7 @@ import java.lang.foreign.MemorySegment;
 final class KeptActivations {
   private static final int FORMS = ActivationDigits.values().length + 1;
 
-  /** The form that is not rounded: floats, or tables of their products. */
+  /** The form that is no digits: floats, or tables of their products. */
   private static final int EXACT = FORMS - 1;
 
   private final AssembledScratch scratch;
@@ -47,9 +47,9 @@ final class KeptActivations {
       int count = blocks * PairTables.ENCODING.columnsPerBlock();
       MemorySegment floats = scratch.activations(x.values(), x.offset(0), columns, count);
       MemorySegment tables = kept.room((long) blocks * PairTables.BLOCK_BYTES);
-      scratch.setParameter(AssembledPairs.X, floats.address());
-      scratch.setParameter(AssembledPairs.TABLES, tables.address());
-      scratch.setParameter(AssembledPairs.TABLE_BLOCKS, blocks);
+      scratch.setParameter(AssembledPairTables.X, floats.address());
+      scratch.setParameter(AssembledPairTables.TABLES, tables.address());
+      scratch.setParameter(AssembledPairTables.BLOCKS, blocks);
       code.tables().run(scratch.parameters, floats);
       kept.keep(x, columns);
     }

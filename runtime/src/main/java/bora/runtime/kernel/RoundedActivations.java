@@ -56,8 +56,10 @@ final class RoundedActivations {
       magnitudes = magnitudes.max(FloatVector.fromArray(FLOATS, input, i).abs());
     }
     float magnitude = magnitudes.reduceLanes(VectorOperators.MAX);
-    steps[block] = ActivationRounding.step(magnitude);
-    FloatVector inverse = FloatVector.broadcast(FLOATS, ActivationRounding.inverse(magnitude));
+    steps[block] = ActivationRounding.step(magnitude, ActivationRounding.MAX_CODE);
+    FloatVector inverse =
+        FloatVector.broadcast(
+            FLOATS, ActivationRounding.inverse(magnitude, ActivationRounding.MAX_CODE));
     int rounder = Float.floatToRawIntBits(ROUNDER);
     for (int i = start; i < start + BLOCK; i += Lanes.COUNT) {
       FloatVector.fromArray(FLOATS, input, i)

@@ -402,14 +402,9 @@ public final class Assembler {
     bytes(MAP_0F38, 0x75, toAndIndex, lowTable, highTable);
   }
 
-  /** Of each 128 bits the lanes of {@code a} and then of {@code b}, as unsigned halves. */
-  public void vpackusdw(Zmm to, Zmm a, Zmm b) {
-    bytes(MAP_0F38, 0x2B, to, a, b);
-  }
-
-  /** Of each 128 bits the halves of lanes of {@code a} and then of {@code b}, as unsigned bytes. */
-  public void vpackuswb(Zmm to, Zmm a, Zmm b) {
-    bytes(MAP_0F, 0x67, to, a, b);
+  /** {@code to[i] = table[index[i]]} for the bytes of each 128 bits. */
+  public void vpshufb(Zmm to, Zmm table, Zmm index) {
+    bytes(MAP_0F38, 0x00, to, table, index);
   }
 
   /** The lower eight bytes of each 128 bits, those of {@code a} and {@code b} in turn. */
@@ -430,6 +425,26 @@ public final class Assembler {
   /** The upper four words of 16 bits of each 128 bits, in turn. */
   public void vpunpckhwd(Zmm to, Zmm a, Zmm b) {
     bytes(MAP_0F, 0x69, to, a, b);
+  }
+
+  /** The lower two lanes of each 128 bits, in turn. */
+  public void vpunpckldq(Zmm to, Zmm a, Zmm b) {
+    lanes(MAP_0F, PREFIX_66, 0x62, to, a, b);
+  }
+
+  /** The upper two lanes of each 128 bits, in turn. */
+  public void vpunpckhdq(Zmm to, Zmm a, Zmm b) {
+    lanes(MAP_0F, PREFIX_66, 0x6A, to, a, b);
+  }
+
+  /** Of each 128 bits the lower half of {@code a} and then that of {@code b}. */
+  public void vpunpcklqdq(Zmm to, Zmm a, Zmm b) {
+    evexWide(MAP_0F, PREFIX_66, 0x6C, to.number(), a.number(), b, VECTOR_BYTES);
+  }
+
+  /** Of each 128 bits the upper half of {@code a} and then that of {@code b}. */
+  public void vpunpckhqdq(Zmm to, Zmm a, Zmm b) {
+    evexWide(MAP_0F, PREFIX_66, 0x6D, to.number(), a.number(), b, VECTOR_BYTES);
   }
 
   /** {@code to[i] = (high:low)[i + lanes]}. */

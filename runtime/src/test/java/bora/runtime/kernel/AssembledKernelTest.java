@@ -83,9 +83,13 @@ class AssembledKernelTest {
   @Test
   void everyColumnIsInOnePair() {
     Set<Integer> columns = new HashSet<>();
-    for (int pair = 0; pair < PairTables.PAIRS; pair++) {
-      columns.add(PairTables.lowerColumn(pair));
-      columns.add(PairTables.upperColumn(pair));
+    for (int unit = 0; unit < PairTables.UNITS; unit++) {
+      for (int half = 0; half < PairTables.HALVES; half++) {
+        for (int pair = 0; pair < PairTables.PAIRS_OF_HALF; pair++) {
+          columns.add(PairTables.lowerColumn(unit, half, pair));
+          columns.add(PairTables.upperColumn(unit, half, pair));
+        }
+      }
     }
     assertEquals(ScalarGrid.COLUMNS_PER_BLOCK, columns.size());
     assertEquals(ScalarGrid.COLUMNS_PER_BLOCK, 2 * PairTables.PAIRS);
