@@ -1,6 +1,7 @@
 package bora.converter.cli;
 
 import bora.converter.ToolVersion;
+import bora.formats.json.StrictJson;
 import java.io.PrintWriter;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
@@ -73,6 +74,10 @@ public final class Main implements Runnable {
   public static void main(String[] args) {
     PrintWriter out = new PrintWriter(System.out, true, StandardCharsets.UTF_8);
     PrintWriter err = new PrintWriter(System.err, true, StandardCharsets.UTF_8);
+    if (args.length > 1) {
+      // Nearly every command goes on to read JSON, once its options are parsed.
+      Thread.ofPlatform().daemon().name("bora-json").start(StrictJson::prepare);
+    }
     int exitCode = run(out, err, args);
     // A full disk behind a redirection: what was printed is not there.
     if (out.checkError()) {

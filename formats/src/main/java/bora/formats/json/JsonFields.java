@@ -15,13 +15,34 @@ import java.util.Set;
  */
 public final class JsonFields {
   private final Path file;
-  private final String path;
+  private final Place place;
   private final JsonNode node;
   private final Set<String> known = new HashSet<>();
 
-  private JsonFields(Path file, String path, JsonNode node) {
+  /**
+   * Where an object is; only messages say it, so it is not put together before.
+   *
+   * @param parent the object with the field, or null for the root
+   * @param index in the field's list, or negative
+   */
+  private record Place(Place parent, String key, int index) {
+    String path() {
+      if (parent == null) {
+        return "";
+      }
+      String path = parent.pathOf(key);
+      return index < 0 ? path : path + "[" + index + "]";
+    }
+
+    String pathOf(String key) {
+      String path = path();
+      return path.isEmpty() ? key : path + "." + key;
+    }
+  }
+
+  private JsonFields(Path file, Place place, JsonNode node) {
     this.file = file;
-    this.path = path;
+    this.place = place;
     this.node = node;
   }
 
@@ -29,7 +50,7 @@ public final class JsonFields {
    * @param root an object
    */
   public static JsonFields of(Path file, JsonNode root) {
-    return new JsonFields(file, "", root);
+    return new JsonFields(file, new Place(null, "", -1), root);
   }
 
   /** Whether the field is there and not null. */
@@ -116,7 +137,7 @@ public final class JsonFields {
     if (!value.isObject()) {
       throw wrong(key, "an object", value);
     }
-    return new JsonFields(file, pathOf(key), value);
+    return new JsonFields(file, new Place(place, key, -1), value);
   }
 
   public List<JsonFields> objects(String key) throws CorruptFileException {
@@ -125,7 +146,7 @@ public final class JsonFields {
       if (!element.isObject()) {
         throw wrong(key, "a list of objects", element);
       }
-      objects.add(new JsonFields(file, pathOf(key) + "[" + objects.size() + "]", element));
+      objects.add(new JsonFields(file, new Place(place, key, objects.size()), element));
     }
     return objects;
   }
@@ -143,7 +164,8 @@ public final class JsonFields {
    * @throws CorruptFileException when there is a field that was never asked for
    */
   public void refuseOthers() throws CorruptFileException {
-    for (String name : names()) {
+    for (Iterator<String> names = node.fieldNames(); names.hasNext(); ) {
+      String name = names.next();
       if (!known.contains(name)) {
         throw new CorruptFileException(file, pathOf(name) + ": unknown field");
       }
@@ -174,6 +196,6 @@ public final class JsonFields {
   }
 
   private String pathOf(String key) {
-    return path.isEmpty() ? key : path + "." + key;
+    return place.pathOf(key);
   }
 }

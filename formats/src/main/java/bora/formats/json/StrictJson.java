@@ -35,6 +35,18 @@ public final class StrictJson {
 
   private StrictJson() {}
 
+  /**
+   * Makes ready for parsing, which takes some milliseconds the first time in a process: time for
+   * who has another thread, and something else to do before.
+   */
+  public static void prepare() {
+    try {
+      parseObject(Path.of(""), new byte[] {'{', '}'});
+    } catch (IOException e) {
+      throw new IllegalStateException("an empty object can always be parsed", e);
+    }
+  }
+
   /** An empty object to write. */
   public static ObjectNode newObject() {
     return JsonNodeFactory.instance.objectNode();
