@@ -1,8 +1,6 @@
 package bora.runtime.kernel;
 
 import bora.formats.encoding.Encoding;
-import java.util.EnumSet;
-import java.util.Set;
 
 /**
  * How the activations of a token enter products of bytes: as one signed byte each, or as the three
@@ -47,16 +45,6 @@ enum ActivationDigits {
 
   private final int count;
   private final int largest;
-
-  /**
-   * Those that products of one token with an encoding are computed with; exact activations enter
-   * products with {@code q2} by {@link PairTables}.
-   */
-  static Set<ActivationDigits> of(Encoding encoding) {
-    return encoding == PairTables.ENCODING
-        ? EnumSet.of(ONE)
-        : EnumSet.allOf(ActivationDigits.class);
-  }
 
   ActivationDigits(int count, int largest) {
     this.count = count;

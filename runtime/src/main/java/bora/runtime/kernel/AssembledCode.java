@@ -68,7 +68,7 @@ record AssembledCode(
 
   private static AssembledCode assemble(Encoding encoding) {
     Map<ActivationDigits, Dots> dots = new EnumMap<>(ActivationDigits.class);
-    for (ActivationDigits digits : ActivationDigits.of(encoding)) {
+    for (ActivationDigits digits : ActivationDigits.values()) {
       dots.put(
           digits, encoding.isTrellis() ? trellisDots(encoding, digits) : dots(encoding, digits));
     }

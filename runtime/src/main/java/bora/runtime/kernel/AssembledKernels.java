@@ -11,10 +11,9 @@ import java.lang.ref.Reference;
  *
  * <p>Most give the bits of {@link VectorKernels}. Products with quantized encodings, of one token
  * and of several whose activations are rounded, are what {@link DigitProducts} defines, bit for
- * bit, or, of one exact token with {@code q2}, {@link PairTables}. With one digit this is, but for
- * the order and the rounding of float32 sums, what {@link ScalarKernels} makes of rounded
- * activations; with three, of exact ones. With {@code q4} and one digit {@link VectorKernels} give
- * the same bits.
+ * bit. With one digit this is, but for the order and the rounding of float32 sums, what {@link
+ * ScalarKernels} makes of rounded activations; with three, of exact ones. With {@code q4} and one
+ * digit {@link VectorKernels} give the same bits.
  */
 public final class AssembledKernels implements Kernels {
   private static final AssembledKernels INSTANCE = new AssembledKernels(false);
@@ -70,11 +69,6 @@ public final class AssembledKernels implements Kernels {
       if (!encoding.isQuantized()) {
         AssembledProducts.multiplyDense(
             AssembledDense.tested(encoding), matrix, x, y, yOffset, panelStart, panelEnd);
-        return;
-      }
-      if (oneToken && !roundsActivations && encoding == PairTables.ENCODING) {
-        AssembledProducts.multiplyPairs(
-            AssembledPairs.Code.tested(), matrix, x, y, yOffset, panelStart, panelEnd);
         return;
       }
       AssembledCode code = AssembledCode.of(encoding);

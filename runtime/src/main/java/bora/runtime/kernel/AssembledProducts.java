@@ -33,24 +33,6 @@ final class AssembledProducts {
     multiplyPanels(code.dots().get(digits), matrix, y, yOffset, panelStart, panelEnd, scratch);
   }
 
-  /** One token, exact, and a matrix in {@code q2}, likewise. */
-  static void multiplyPairs(
-      AssembledPairs.Code code,
-      EncodedTensor matrix,
-      TokenActivations x,
-      FloatArray y,
-      int yOffset,
-      int panelStart,
-      int panelEnd) {
-    AssembledScratch scratch = AssembledScratch.ofThread();
-    int columns = matrix.shape().columns();
-    int blocks = matrix.encoding().blockCount(columns);
-    long tables = scratch.kept.tables(code, x, columns);
-    scratch.setParameter(AssembledDot.BLOCKS, blocks);
-    scratch.setParameter(AssembledDot.RECORDS, tables);
-    multiplyPanels(code.dots(), matrix, y, yOffset, panelStart, panelEnd, scratch);
-  }
-
   /** One token and a matrix in {@code f32} or {@code bf16}, likewise. */
   static void multiplyDense(
       AssembledCode.Dots dots,

@@ -59,32 +59,11 @@ final class AssembledSelfTest {
   static void run(Encoding encoding, AssembledCode code) {
     try (Arena arena = Arena.ofConfined()) {
       AssembledSelfTest test = new AssembledSelfTest(encoding, arena);
-      for (ActivationDigits digits : ActivationDigits.of(encoding)) {
+      for (ActivationDigits digits : ActivationDigits.values()) {
         test.checkOneToken(code, digits);
       }
       for (int tokens = 1; tokens <= AssembledTile.MAX_TOKENS; tokens++) {
         test.checkTokens(code, tokens);
-      }
-    }
-  }
-
-  /**
-   * Holds {@link AssembledPairs} against {@link PairTables} likewise.
-   *
-   * @throws IllegalStateException when a result differs
-   */
-  static void run(AssembledPairs.Code code) {
-    try (Arena arena = Arena.ofConfined()) {
-      AssembledSelfTest test = new AssembledSelfTest(PairTables.ENCODING, arena);
-      float[] x = test.activations(1);
-      TokenActivations token = TokenActivations.of(FloatArray.wrap(x), 0, COLUMNS, 1);
-      FloatArray y = FloatArray.ofLength(ROWS);
-      int panels = PairTables.ENCODING.panelCount(ROWS);
-      AssembledProducts.multiplyPairs(code, test.matrix, token, y, 0, 0, panels);
-      float[] whole = Arrays.copyOf(x, test.blocks * ScalarGrid.COLUMNS_PER_BLOCK);
-      for (int row = 0; row < ROWS; row++) {
-        float expected = PairTables.multiply(test.codes[row], test.steps[row], whole);
-        check(PairTables.ENCODING, expected, y.get(row));
       }
     }
   }

@@ -36,7 +36,7 @@ final class CodeOrder {
   }
 
   /** The column of the field, if any, that begins at bit i of unit u: at {@code 32u + i}. */
-  static int[] columnsByBit(Encoding encoding) {
+  private static int[] columnsByBit(Encoding encoding) {
     int[] columns = new int[ScalarCodes.unitCount(encoding) * WORD_BITS];
     for (int column = 0; column < ScalarGrid.COLUMNS_PER_BLOCK; column++) {
       for (ScalarCodes.Field field : ScalarCodes.fields(encoding, column)) {

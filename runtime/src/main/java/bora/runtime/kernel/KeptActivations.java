@@ -12,7 +12,7 @@ import java.lang.foreign.MemorySegment;
 final class KeptActivations {
   private static final int FORMS = ActivationDigits.values().length + 1;
 
-  /** The form that is no digits: floats, or tables of their products. */
+  /** The form that is no digits. */
   private static final int EXACT = FORMS - 1;
 
   private final AssembledScratch scratch;
@@ -34,23 +34,6 @@ final class KeptActivations {
       long blocks = Math.ceilDiv(columns, ActivationDigits.BLOCK_COLUMNS);
       long records = kept.room(blocks * digits.recordBytes()).address();
       AssembledProducts.round(code, digits, x.values(), x.offset(0), columns, records, scratch);
-      kept.keep(x, columns);
-    }
-    return kept.bytes.address();
-  }
-
-  /** Address of the {@link PairTables} of the first token. */
-  long tables(AssembledPairs.Code code, TokenActivations x, int columns) {
-    Kept kept = kept(PairTables.ENCODING, EXACT);
-    if (!kept.isOf(x, columns)) {
-      int blocks = PairTables.ENCODING.blockCount(columns);
-      int count = blocks * PairTables.ENCODING.columnsPerBlock();
-      MemorySegment floats = scratch.activations(x.values(), x.offset(0), columns, count);
-      MemorySegment tables = kept.room((long) blocks * PairTables.BLOCK_BYTES);
-      scratch.setParameter(AssembledPairTables.X, floats.address());
-      scratch.setParameter(AssembledPairTables.TABLES, tables.address());
-      scratch.setParameter(AssembledPairTables.BLOCKS, blocks);
-      code.tables().run(scratch.parameters, floats);
       kept.keep(x, columns);
     }
     return kept.bytes.address();

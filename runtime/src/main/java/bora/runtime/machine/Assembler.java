@@ -350,11 +350,6 @@ public final class Assembler {
     shift(2, to, from, bits);
   }
 
-  /** Rotates. */
-  public void vprord(Zmm to, Zmm from, int bits) {
-    shift(0, to, from, bits);
-  }
-
   /** Each lane by a number of bits of its own. */
   public void vpsrlvd(Zmm to, Zmm from, VectorOperand bits) {
     lanes(MAP_0F38, PREFIX_66, 0x45, to, from, bits);

@@ -69,32 +69,6 @@ class AssembledKernelTest {
     }
   }
 
-  @Test
-  void lookingPairsUpEqualsItsDefinitionBitForBit() {
-    for (int rows : ROWS) {
-      for (int columns : COLUMNS) {
-        for (Content content : Content.values()) {
-          assertPairsEqualTheDefinition(rows, columns, content);
-        }
-      }
-    }
-  }
-
-  @Test
-  void everyColumnIsInOnePair() {
-    Set<Integer> columns = new HashSet<>();
-    for (int unit = 0; unit < PairTables.UNITS; unit++) {
-      for (int half = 0; half < PairTables.HALVES; half++) {
-        for (int pair = 0; pair < PairTables.PAIRS_OF_HALF; pair++) {
-          columns.add(PairTables.lowerColumn(unit, half, pair));
-          columns.add(PairTables.upperColumn(unit, half, pair));
-        }
-      }
-    }
-    assertEquals(ScalarGrid.COLUMNS_PER_BLOCK, columns.size());
-    assertEquals(ScalarGrid.COLUMNS_PER_BLOCK, 2 * PairTables.PAIRS);
-  }
-
   /** Those kernels take the same sums in the same order. */
   @ParameterizedTest
   @EnumSource(
@@ -178,7 +152,7 @@ class AssembledKernelTest {
       for (Activations activations : Activations.values()) {
         float[] x = activations.values(columns);
         TokenActivations token = TokenActivations.of(FloatArray.wrap(x), 0, columns, 1);
-        for (ActivationDigits digits : ActivationDigits.of(encoding)) {
+        for (ActivationDigits digits : ActivationDigits.values()) {
           FloatArray y = FloatArray.ofLength(rows);
           int panels = encoding.panelCount(rows);
           if (encoding.isTrellis()) {
@@ -191,35 +165,6 @@ class AssembledKernelTest {
               bits(y.values()),
               () -> digits + " " + activations + " " + matrix.shape());
         }
-      }
-    }
-  }
-
-  private static void assertPairsEqualTheDefinition(int rows, int columns, Content content) {
-    Encoding encoding = PairTables.ENCODING;
-    try (Arena arena = Arena.ofConfined()) {
-      EncodedTensor matrix =
-          RandomMatrix.of(arena, encoding, rows, columns, content, rows + columns);
-      for (Activations activations : Activations.values()) {
-        float[] x = activations.values(columns);
-        TokenActivations token = TokenActivations.of(FloatArray.wrap(x), 0, columns, 1);
-        FloatArray y = FloatArray.ofLength(rows);
-        AssembledProducts.multiplyPairs(
-            AssembledPairs.Code.tested(), matrix, token, y, 0, 0, encoding.panelCount(rows));
-        int blocks = encoding.blockCount(columns);
-        float[] whole = Arrays.copyOf(x, blocks * ScalarGrid.COLUMNS_PER_BLOCK);
-        float[] expected = new float[rows];
-        for (int row = 0; row < rows; row++) {
-          byte[] codes = new byte[whole.length];
-          float[] steps = new float[blocks];
-          for (int c = 0; c < columns; c++) {
-            codes[c] = code(matrix, row, c);
-            steps[c / ScalarGrid.COLUMNS_PER_BLOCK] = matrix.step(row, c);
-          }
-          expected[row] = PairTables.multiply(codes, steps, whole);
-        }
-        assertArrayEquals(
-            bits(expected), bits(y.values()), () -> activations + " " + matrix.shape());
       }
     }
   }

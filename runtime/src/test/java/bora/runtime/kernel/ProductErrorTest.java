@@ -9,8 +9,8 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
 /**
- * How far products with float32 activations, as {@link DigitProducts} and {@link PairTables} define
- * them, are from exact ones, beside products that are computed in float32.
+ * How far products with float32 activations, as {@link DigitProducts} defines them, are from exact
+ * ones, beside products that are computed in float32.
  */
 class ProductErrorTest {
   private static final int ROWS = 128;
@@ -80,10 +80,7 @@ class ProductErrorTest {
           codes[column] &= (byte) ((1 << encoding.codeBits()) - 1);
         }
         double exact = exact(encoding, codes, steps, x);
-        float product =
-            encoding == PairTables.ENCODING
-                ? PairTables.multiply(codes, steps, x)
-                : DigitProducts.multiply(encoding, codes, steps, blocks, blocks.length);
+        float product = DigitProducts.multiply(encoding, codes, steps, blocks, blocks.length);
         ours += Math.pow(product - exact, 2);
         float32 += Math.pow(inFloat32(encoding, codes, steps, x) - exact, 2);
       }

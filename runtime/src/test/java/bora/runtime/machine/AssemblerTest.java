@@ -208,7 +208,6 @@ class AssemblerTest {
             "vpmovzxwd zmm20{k4}{z}, [rdx+96]",
             "62e27dcc336203",
             a -> a.vpmovzxwd(z(20), MaskRegister.K4, Address.of(RDX, 96))),
-        row("vprord zmm26, zmm1, 30", "62f12d4072c11e", a -> a.vprord(z(26), z(1), 30)),
         row("vpermps zmm5, zmm16, zmm27", "62927d4016eb", a -> a.vpermps(z(5), z(16), z(27))),
         row("vpermi2b zmm27, zmm3, zmm21", "6222654875dd", a -> a.vpermi2b(z(27), z(3), z(21))),
         row("vpermi2b zmm5, zmm30, zmm9", "62d20d4075e9", a -> a.vpermi2b(z(5), z(30), z(9))),
