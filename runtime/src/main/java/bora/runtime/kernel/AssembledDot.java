@@ -58,6 +58,12 @@ final class AssembledDot {
   static final int Y_PANEL_BYTES = ScalarGrid.LANES * Float.BYTES;
 
   /**
+   * Sums of a digit, to which vectors are added in turn: a core begins two products in a cycle, and
+   * each waits for the sum that it is added to.
+   */
+  private static final int TURNS = 2;
+
+  /**
    * How far ahead lines of each stream are asked for: what a core reads while memory answers, and
    * more where there are fewer streams.
    */
@@ -70,12 +76,6 @@ final class AssembledDot {
 
   /** Streams whose codes are unpacked in step, so that a digit is read once for both. */
   private final int inStep;
-
-  /**
-   * Sums of a digit, to which vectors are added in turn: a core begins two products in a cycle, and
-   * each waits for the sum that it is added to.
-   */
-  private final int turns;
 
   private final CodeUnpacker unpacker;
   private final AssembledScales scales = new AssembledScales();
@@ -94,7 +94,6 @@ final class AssembledDot {
     this.streams = streams;
     prefetchBytes = digits == ActivationDigits.ONE ? 2048 : 8192;
     inStep = Math.min(2, streams);
-    turns = digits == ActivationDigits.ONE ? 1 : 2;
     unpacker = new CodeUnpacker(encoding, 16, inStep);
     step = unpacker.idle(0);
     x = unpacker.idle(1);
@@ -161,7 +160,7 @@ final class AssembledDot {
     for (int s = 0; s < streams; s++) {
       for (int digit = 0; digit < digits.count(); digit++) {
         a.vpbroadcastd(dot(s, digit, 0), Address.of(R9, digits.startOffset(digit)));
-        for (int turn = 1; turn < turns; turn++) {
+        for (int turn = 1; turn < TURNS; turn++) {
           a.vpxord(dot(s, digit, turn), dot(s, digit, turn), dot(s, digit, turn));
         }
       }
@@ -198,7 +197,7 @@ final class AssembledDot {
   }
 
   private void joinTurns() {
-    for (int turn = 1; turn < turns; turn++) {
+    for (int turn = 1; turn < TURNS; turn++) {
       for (int s = 0; s < streams; s++) {
         for (int digit = 0; digit < digits.count(); digit++) {
           a.vpaddd(dot(s, digit, 0), dot(s, digit, 0), dot(s, digit, turn));
@@ -211,7 +210,7 @@ final class AssembledDot {
     for (int digit = 0; digit < digits.count(); digit++) {
       a.vpbroadcastd(four, Address.of(R9, digits.planeOffset(digit) + Integer.BYTES * vector));
       for (int s = 0; s < inStep; s++) {
-        a.vpdpbusd(dot(firstStream + s, digit, vector % turns), codes[s], four);
+        a.vpdpbusd(dot(firstStream + s, digit, vector % TURNS), codes[s], four);
       }
     }
   }

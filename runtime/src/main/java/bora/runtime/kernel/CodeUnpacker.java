@@ -61,7 +61,7 @@ final class CodeUnpacker {
 
   /**
    * @param firstRegister the first of the vector registers that are the unpacker's: for two panels
-   *     up to fifteen, or five where codes are {@linkplain #inPlaces in places}
+   *     up to fifteen
    * @param panels how many are unpacked in step, at most two
    */
   CodeUnpacker(Encoding encoding, int firstRegister, int panels) {
@@ -72,7 +72,8 @@ final class CodeUnpacker {
     addConstants();
     vector = registers(panels);
     word = registers(panels);
-    gathered = inPlaces() ? null : registers(panels);
+    boolean inPlaces = Byte.SIZE % bits == 0;
+    gathered = inPlaces ? null : registers(panels);
     pairs = encoding == Encoding.Q5 || encoding == Encoding.Q3 ? registers(panels) : null;
   }
 
@@ -84,15 +85,6 @@ final class CodeUnpacker {
     Zmm[] registers = new Zmm[count];
     Arrays.setAll(registers, _ -> nextRegister());
     return registers;
-  }
-
-  private boolean inPlaces() {
-    return inPlaces(encoding);
-  }
-
-  /** Whether codes divide bytes. */
-  static boolean inPlaces(Encoding encoding) {
-    return Byte.SIZE % encoding.codeBits() == 0;
   }
 
   private void addConstants() {
