@@ -80,7 +80,8 @@ final class AssembledDot {
   private final CodeUnpacker unpacker;
   private final AssembledScales scales = new AssembledScales();
 
-  // Registers of stream s: of totals s, of row scales 4 + s; the unpacker's from 16 on.
+  // Registers of stream s: of totals s, of row scales 4 + s; the unpacker's from 16 on. Where there
+  // are two streams, what the others would have holds dots too.
   private static final int[] DOTS = {8, 9, 10, 11, 12, 13, 14, 15, 2, 3, 6, 7};
   private final Zmm step;
   private final Zmm x;

@@ -35,6 +35,7 @@ final class AssembledNumbers {
     this.digits = digits;
   }
 
+  /** Magnitudes, lane by lane. */
   void magnitudes(Assembler a, Zmm to, Zmm from) {
     a.vpandd(to, from, Address.of(magnitudeBits).toEveryLane());
   }

@@ -57,7 +57,7 @@ final class AssembledTrellis {
   private final ActivationDigits digits;
   private final TrellisLevels levels;
 
-  // Dots of vector v: 4v + digit or v.
+  // Dots of vector v: 3v + digit or v.
   private final Zmm scales = new Zmm(TrellisLevels.FIRST_TEMPORARY);
   private final Zmm x = new Zmm(TrellisLevels.FIRST_TEMPORARY + 1);
   private final Zmm y = new Zmm(TrellisLevels.FIRST_TEMPORARY + 2);
