@@ -38,8 +38,8 @@ import bora.formats.encoding.Encoding;
  * runs then added in order.
  */
 enum ActivationDigits {
-  ONE(1, 127),
-  THREE(3, 127 << 16);
+  ONE(1, ActivationRounding.MAX_CODE),
+  THREE(3, ActivationRounding.MAX_CODE << 16);
 
   static final int BLOCK_COLUMNS = ActivationRounding.BLOCK_COLUMNS;
 

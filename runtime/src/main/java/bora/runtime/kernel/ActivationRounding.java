@@ -21,7 +21,7 @@ final class ActivationRounding {
   /** Columns that share a step: those of a scalar encoding's block too. */
   static final int BLOCK_COLUMNS = ScalarGrid.COLUMNS_PER_BLOCK;
 
-  static final float MAX_CODE = 127;
+  static final int MAX_CODE = 127;
 
   /** Below it, quotients would leave the normal numbers. */
   static final float MIN_MAGNITUDE = 0x1p-100f;
