@@ -37,11 +37,15 @@ final class Attention implements WorkerPool.RangeTask {
   /** One a thread. */
   private final Rows[] rows;
 
+  private final WorkerPool.RangeTask storing = this::store;
+
   private int layer;
   private int firstPosition;
   private int tokens;
   private int tiles;
   private FloatArray queries;
+  private FloatArray keys;
+  private FloatArray values;
   private FloatArray output;
 
   Attention(Kernels kernels, WorkerPool pool, ModelConfig config, KvCache cache) {
@@ -58,20 +62,40 @@ final class Attention implements WorkerPool.RangeTask {
   }
 
   /**
-   * Attends for {@code firstPosition} and those that follow it, whose keys and values the cache
-   * holds.
+   * Stores the keys and values of {@code firstPosition} and those that follow it in the cache, and
+   * attends for these.
    *
    * @param queries [tokens, headCount, headDim], rotated
+   * @param keys [tokens, kvHeadCount, headDim], rotated
+   * @param values [tokens, kvHeadCount, headDim]
    * @param output receives [tokens, headCount, headDim]
    */
-  void compute(int layer, int firstPosition, int tokens, FloatArray queries, FloatArray output) {
+  void compute(
+      int layer,
+      int firstPosition,
+      int tokens,
+      FloatArray queries,
+      FloatArray keys,
+      FloatArray values,
+      FloatArray output) {
     this.layer = layer;
     this.firstPosition = firstPosition;
     this.tokens = tokens;
     this.queries = queries;
+    this.keys = keys;
+    this.values = values;
     this.output = output;
     tiles = Math.ceilDiv(tokens, TOKENS_PER_TILE);
+    if (tiles > 1) {
+      pool.forEachRange(kvHeadCount, storing);
+    }
     pool.forEachRange(rows.length, this);
+  }
+
+  private void store(int kvHeadStart, int kvHeadEnd) {
+    for (int kvHead = kvHeadStart; kvHead < kvHeadEnd; kvHead++) {
+      cache.put(layer, kvHead, firstPosition, tokens, keys.values(), values.values());
+    }
   }
 
   @Override
@@ -86,8 +110,13 @@ final class Attention implements WorkerPool.RangeTask {
     long count = (long) kvHeadCount * tiles;
     int end = (int) (count * (part + 1) / rows.length);
     for (int i = (int) (count * part / rows.length); i < end; i++) {
+      int kvHead = i / tiles;
       int firstToken = i % tiles * TOKENS_PER_TILE;
-      rows[part].attend(i / tiles, firstToken, Math.min(TOKENS_PER_TILE, tokens - firstToken));
+      if (tiles == 1) {
+        // By the thread that reads them next, so that they stay in its cache.
+        store(kvHead, kvHead + 1);
+      }
+      rows[part].attend(kvHead, firstToken, Math.min(TOKENS_PER_TILE, tokens - firstToken));
     }
   }
 
@@ -213,12 +242,13 @@ final class Attention implements WorkerPool.RangeTask {
     }
 
     private void store(int kvHead, int firstToken, int tokenCount) {
-      int width = headsPerKvHead * headDim;
-      for (int token = 0; token < tokenCount; token++) {
-        int to = (firstToken + token) * headCount * headDim + kvHead * width;
-        for (int i = 0; i < width; i++) {
-          float total = totals[token * headsPerKvHead + i / headDim];
-          output.set(to + i, sums.get(token * width + i) / total);
+      for (int row = 0; row < tokenCount * headsPerKvHead; row++) {
+        int head = kvHead * headsPerKvHead + row % headsPerKvHead;
+        int to = ((firstToken + row / headsPerKvHead) * headCount + head) * headDim;
+        int from = row * headDim;
+        float total = totals[row];
+        for (int i = 0; i < headDim; i++) {
+          output.set(to + i, sums.get(from + i) / total);
         }
       }
     }

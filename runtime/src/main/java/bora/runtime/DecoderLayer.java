@@ -139,8 +139,7 @@ final class DecoderLayer implements AutoCloseable {
     product.compute(projections, normalized, 0, count, projected, 0);
     rotary.rotate(queries, config.headCount(), count);
     rotary.rotate(keys, config.kvHeadCount(), count);
-    cache.put(cacheLayer, firstPosition, count, keys.values(), values.values());
-    attention.compute(cacheLayer, firstPosition, count, queries, attended);
+    attention.compute(cacheLayer, firstPosition, count, queries, keys, values, attended);
   }
 
   /** Adds what o makes of it to the residual stream. */

@@ -98,19 +98,16 @@ final class KvCache implements AutoCloseable {
   }
 
   /**
-   * Stores a batch of a layer: {@code firstPosition} and those that follow it.
+   * Stores a head's part of a batch of a layer: {@code firstPosition} and those that follow it.
    *
    * @param k [tokens, kvHeadCount, headDim], rotated
    * @param v [tokens, kvHeadCount, headDim]
    */
-  void put(int layer, int firstPosition, int tokens, float[] k, float[] v) {
-    int headCount = heads[layer].length;
+  void put(int layer, int kvHead, int firstPosition, int tokens, float[] k, float[] v) {
+    KeyValues[] ofLayer = heads[layer];
     for (int token = 0; token < tokens; token++) {
-      int slot = slotOf(firstPosition + token);
-      for (int head = 0; head < headCount; head++) {
-        int offset = (token * headCount + head) * headDim;
-        heads[layer][head].put(slot, k, offset, v, offset);
-      }
+      int offset = (token * ofLayer.length + kvHead) * headDim;
+      ofLayer[kvHead].put(slotOf(firstPosition + token), k, offset, v, offset);
     }
   }
 

@@ -84,8 +84,7 @@ public final class LayerSteps implements AutoCloseable {
     product.compute(projections, x, 0, tokens, new FloatArray[] {queries, keys, values}, 0);
     rotary.rotate(queries, config.headCount(), tokens);
     rotary.rotate(keys, config.kvHeadCount(), tokens);
-    cache.put(0, 0, tokens, keys.values(), values.values());
-    attention.compute(0, 0, tokens, queries, FloatArray.wrap(attended));
+    attention.compute(0, 0, tokens, queries, keys, values, FloatArray.wrap(attended));
   }
 
   /** The product of a matrix and each row. */

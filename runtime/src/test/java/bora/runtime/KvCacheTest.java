@@ -42,7 +42,9 @@ final class KvCacheTest {
         k[i] = key(first + i / width, i % width);
         v[i] = -k[i];
       }
-      cache.put(1, first, maxBatch, k, v);
+      for (int kvHead = 0; kvHead < WINDOW_OF_5.kvHeadCount(); kvHead++) {
+        cache.put(1, kvHead, first, maxBatch, k, v);
+      }
       for (int position = Math.max(0, first - 4); position < first + maxBatch; position++) {
         for (int c = 0; c < width; c++) {
           assertEquals(key(position, c), storedKey(cache, position, c));

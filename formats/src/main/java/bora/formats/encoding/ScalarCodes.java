@@ -15,6 +15,9 @@ public final class ScalarCodes {
    */
   private static final int PAIRED_BITS = 30;
 
+  /** By encoding and column, once they are asked for. */
+  private static final Field[][][] FIELDS = new Field[Encoding.values().length][][];
+
   private ScalarCodes() {}
 
   /**
@@ -42,6 +45,18 @@ public final class ScalarCodes {
       case Q5, Q3, Q2 -> pairedFields(encoding.codeBits(), column / 32, column % 32);
       default -> throw new IllegalArgumentException(encoding + " has no codes");
     };
+  }
+
+  private static Field[][] allFields(Encoding encoding) {
+    Field[][] all = FIELDS[encoding.ordinal()];
+    if (all == null) {
+      all = new Field[ScalarGrid.COLUMNS_PER_BLOCK][];
+      for (int column = 0; column < all.length; column++) {
+        all[column] = fields(encoding, column).toArray(Field[]::new);
+      }
+      FIELDS[encoding.ordinal()] = all;
+    }
+    return all;
   }
 
   private static List<Field> sixBitFields(int group, int column) {
@@ -77,8 +92,9 @@ public final class ScalarCodes {
   public static void packBlock(
       Encoding encoding, byte[] codes, MemorySegment block, long offsetBytes) {
     int[] words = new int[unitCount(encoding) * ScalarGrid.LANES];
-    for (int column = 0; column < ScalarGrid.COLUMNS_PER_BLOCK; column++) {
-      for (Field field : fields(encoding, column)) {
+    Field[][] all = allFields(encoding);
+    for (int column = 0; column < all.length; column++) {
+      for (Field field : all[column]) {
         for (int lane = 0; lane < ScalarGrid.LANES; lane++) {
           int code = codes[column * ScalarGrid.LANES + lane];
           words[field.unit() * ScalarGrid.LANES + lane] |=
@@ -92,41 +108,12 @@ public final class ScalarCodes {
   /** The code of one lane and column, 0 to 63, of the block at {@code offsetBytes}. */
   static int codeAt(
       Encoding encoding, MemorySegment panel, long offsetBytes, int lane, int column) {
-    return switch (encoding) {
-      case Q8 -> word(panel, offsetBytes, lane, column / 4) >>> (8 * (column % 4)) & 0xFF;
-      case Q4 -> word(panel, offsetBytes, lane, column / 8) >>> (4 * (column % 8)) & 0xF;
-      case Q6 -> sixBitsAt(panel, offsetBytes, lane, column / 16, column % 16);
-      case Q5, Q3, Q2 ->
-          pairedAt(panel, offsetBytes, lane, encoding.codeBits(), column / 32, column % 32);
-      default -> throw new IllegalArgumentException(encoding + " has no codes");
-    };
-  }
-
-  private static int sixBitsAt(
-      MemorySegment panel, long offsetBytes, int lane, int group, int column) {
-    if (column < 15) {
-      return word(panel, offsetBytes, lane, 3 * group + column / 5) >>> (6 * (column % 5)) & 0x3F;
-    }
     int code = 0;
-    for (int j = 0; j < 3; j++) {
-      code |= word(panel, offsetBytes, lane, 3 * group + j) >>> 30 << (2 * j);
+    for (Field field : allFields(encoding)[column]) {
+      int word = word(panel, offsetBytes, lane, field.unit);
+      code |= (word >>> field.wordBit & field.mask) << field.codeBit;
     }
     return code;
-  }
-
-  private static int pairedAt(
-      MemorySegment panel, long offsetBytes, int lane, int bits, int group, int column) {
-    int perWord = PAIRED_BITS / bits;
-    int mask = (1 << bits) - 1;
-    if (column < PAIRED_BITS) {
-      int word = word(panel, offsetBytes, lane, bits * group + column / perWord);
-      return word >>> (2 + bits * (column % perWord)) & mask;
-    }
-    int pairs = 0;
-    for (int j = 0; j < bits; j++) {
-      pairs = pairs << 2 | (word(panel, offsetBytes, lane, bits * group + j) & 3);
-    }
-    return (column == PAIRED_BITS ? pairs : pairs >>> bits) & mask;
   }
 
   private static int word(MemorySegment panel, long offsetBytes, int lane, int unit) {
