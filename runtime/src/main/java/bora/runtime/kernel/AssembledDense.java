@@ -135,7 +135,7 @@ final class AssembledDense {
       a.vpbroadcastd(highHalves, Address.of(highHalf));
     }
     a.mov(R8, Address.of(RDI, X_END));
-    PanelStreams.assemble(a, streams, this::addPanel);
+    PanelStreams.assemble(a, streams, PREFETCH_BYTES, this::addPanel);
     a.bind(highHalf);
     a.words(0xFFFF_0000);
     return a;

@@ -131,7 +131,7 @@ final class AssembledDot {
   private Assembler assemble() {
     scales.prepare(a);
     unpacker.prepare(a);
-    PanelStreams.assemble(a, streams, this::addPanel);
+    PanelStreams.assemble(a, streams, prefetchBytes, this::addPanel);
     scales.putConstants(a);
     unpacker.putConstants(a);
     return a;
@@ -142,6 +142,7 @@ final class AssembledDot {
       AssembledScales.loadRowScales(a, rowScales(s), inStream(s, R11, 0));
       a.vpxord(PanelStreams.total(s), PanelStreams.total(s), PanelStreams.total(s));
     }
+    prefetchJumpedOver();
     a.mov(RAX, R11);
     a.add(RAX, Address.of(RDI, CODES_OFFSET));
     a.mov(R8, R11);
@@ -155,6 +156,24 @@ final class AssembledDot {
     a.add(R9, digits.recordBytes());
     a.dec(R10);
     a.jnz(block);
+  }
+
+  /**
+   * Asks for what {@link #addBlock} does not: from a panel's last codes to the next one's first,
+   * which have scales in between, what it asks for jumps as they do.
+   */
+  private void prefetchJumpedOver() {
+    a.mov(RAX, R11);
+    a.mov(R10, R11);
+    a.add(R10, Address.of(RDI, CODES_OFFSET));
+    Label line = new Label();
+    a.bind(line);
+    for (int s = 0; s < streams; s++) {
+      a.prefetcht0(inStream(s, RAX, prefetchBytes));
+    }
+    a.add(RAX, ScalarCodes.UNIT_BYTES);
+    a.cmp(RAX, R10);
+    a.jb(line);
   }
 
   private void addBlock() {

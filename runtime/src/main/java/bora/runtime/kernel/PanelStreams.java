@@ -1,6 +1,8 @@
 package bora.runtime.kernel;
 
+import static bora.runtime.machine.Gpr.R10;
 import static bora.runtime.machine.Gpr.R11;
+import static bora.runtime.machine.Gpr.R9;
 import static bora.runtime.machine.Gpr.RAX;
 import static bora.runtime.machine.Gpr.RCX;
 import static bora.runtime.machine.Gpr.RDI;
@@ -19,6 +21,7 @@ import bora.runtime.machine.Zmm;
  */
 final class PanelStreams {
   private static final MaskRegister ROWS = MaskRegister.K1;
+  private static final int LINE_BYTES = 64;
 
   private PanelStreams() {}
 
@@ -30,14 +33,17 @@ final class PanelStreams {
   /**
    * Assembles a whole function.
    *
+   * @param prefetchBytes how far ahead of what a stream multiplies {@code panel} asks for memory
    * @param panel assembles the totals of a panel of each stream, of which the first's address is in
    *     R11, and a stream's and three streams' distance in RCX and RDX; keeps RSI and R11
    */
-  static void assemble(Assembler a, int streams, Runnable panel) {
+  static void assemble(Assembler a, int streams, int prefetchBytes, Runnable panel) {
     a.add(RSI, Address.of(RDI, AssembledDot.Y_OFFSET));
     a.mov(RAX, Address.of(RDI, AssembledDot.ROW_MASK));
     a.kmovw(ROWS, RAX);
     a.mov(R11, Address.of(RDI, AssembledDot.PANEL));
+    loadDistance(a, AssembledDot.STREAM_BYTES);
+    readBeginnings(a, streams, prefetchBytes);
     Label next = new Label();
     a.bind(next);
     loadDistance(a, AssembledDot.STREAM_BYTES);
@@ -53,6 +59,29 @@ final class PanelStreams {
     a.mov(RAX, 0L);
     a.vzeroupper();
     a.ret();
+  }
+
+  /**
+   * Reads what of each stream nothing asks for ahead, all at once. By loads: a processor drops
+   * prefetches when there are more than it can keep track of.
+   */
+  private static void readBeginnings(Assembler a, int streams, int byteCount) {
+    Label isInStream = new Label();
+    a.mov(R10, R11);
+    a.add(R10, byteCount);
+    a.cmp(R10, Address.of(RDI, AssembledDot.PANEL_END));
+    a.jb(isInStream);
+    a.mov(R10, Address.of(RDI, AssembledDot.PANEL_END));
+    a.bind(isInStream);
+    a.mov(RAX, R11);
+    Label line = new Label();
+    a.bind(line);
+    for (int s = 0; s < streams; s++) {
+      a.mov(R9, AssembledDot.inStream(s, RAX, 0));
+    }
+    a.add(RAX, LINE_BYTES);
+    a.cmp(RAX, R10);
+    a.jb(line);
   }
 
   private static void loadDistance(Assembler a, int parameter) {
