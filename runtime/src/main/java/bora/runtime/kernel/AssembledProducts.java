@@ -66,50 +66,43 @@ final class AssembledProducts {
     MemorySegment array = y.segment();
     scratch.setParameter(AssembledDot.PANEL_BYTES, panelBytes);
     scratch.setParameter(AssembledDot.CODES_OFFSET, matrix.encoding().codesOffsetBytes(columns));
-    // Whole rounds of all streams, so that only the last call leaves panels over.
-    int rounds = (int) Math.max(1, CALL_BYTES / (panelBytes * dots.streams()));
-    int callPanels = rounds * dots.streams();
-    for (int start = panelStart; start < panelEnd; start += callPanels) {
-      int end = Math.min(panelEnd, start + callPanels);
-      // Whole panels side by side; what is left, and a panel with rows that do not exist, one by
-      // one.
-      int whole = Math.min(end, rows / PANEL_ROWS) - start;
-      int perStream = Math.max(0, whole) / dots.streams();
-      long first = matrix.bytes().address() + start * panelBytes;
-      long y0 = (yOffset + (long) start * PANEL_ROWS) * Float.BYTES;
-      if (perStream > 0) {
-        setPanels(scratch, first, perStream, panelBytes, y0, 0xFFFF);
-        dots.allStreams().run(scratch.parameters, array);
-      }
-      int done = perStream * dots.streams();
-      for (int panel = start + done; panel < end; panel++) {
-        int count = Math.min(PANEL_ROWS, rows - panel * PANEL_ROWS);
-        long skipped = (long) panel - start;
-        setPanels(
-            scratch,
-            first + skipped * panelBytes,
-            1,
-            panelBytes,
-            y0 + skipped * PANEL_ROWS * Float.BYTES,
-            (1 << count) - 1);
-        dots.oneStream().run(scratch.parameters, array);
-      }
+    // Each stream a part of the whole panels, of which every call does some; what is left, and a
+    // panel with rows that do not exist, one by one.
+    int whole = Math.max(0, Math.min(panelEnd, rows / PANEL_ROWS) - panelStart);
+    int perStream = whole / dots.streams();
+    int callPanels = (int) Math.max(1, CALL_BYTES / (panelBytes * dots.streams()));
+    setStreams(scratch, perStream, panelBytes);
+    for (int done = 0; done < perStream; done += callPanels) {
+      int count = Math.min(callPanels, perStream - done);
+      setPanels(scratch, matrix, panelStart + done, count, yOffset, 0xFFFF);
+      dots.allStreams().run(scratch.parameters, array);
+    }
+    for (int panel = panelStart + perStream * dots.streams(); panel < panelEnd; panel++) {
+      int existing = Math.min(PANEL_ROWS, rows - panel * PANEL_ROWS);
+      setPanels(scratch, matrix, panel, 1, yOffset, (1 << existing) - 1);
+      dots.oneStream().run(scratch.parameters, array);
     }
   }
 
+  private static void setStreams(AssembledScratch scratch, int panels, long panelBytes) {
+    scratch.setParameter(AssembledDot.STREAM_BYTES, panels * panelBytes);
+    scratch.setParameter(AssembledDot.Y_STREAM_BYTES, (long) panels * PANEL_ROWS * Float.BYTES);
+  }
+
+  /** Sets what a call does of the first stream. */
   private static void setPanels(
       AssembledScratch scratch,
-      long address,
+      EncodedTensor matrix,
+      int firstPanel,
       int panels,
-      long panelBytes,
-      long yOffsetBytes,
+      int yOffset,
       int rowMask) {
-    long streamBytes = panels * panelBytes;
+    long panelBytes = scratch.parameter(AssembledDot.PANEL_BYTES);
+    long address = matrix.bytes().address() + firstPanel * panelBytes;
     scratch.setParameter(AssembledDot.PANEL, address);
-    scratch.setParameter(AssembledDot.PANEL_END, address + streamBytes);
-    scratch.setParameter(AssembledDot.STREAM_BYTES, streamBytes);
-    scratch.setParameter(AssembledDot.Y_OFFSET, yOffsetBytes);
-    scratch.setParameter(AssembledDot.Y_STREAM_BYTES, (long) panels * PANEL_ROWS * Float.BYTES);
+    scratch.setParameter(AssembledDot.PANEL_END, address + panels * panelBytes);
+    long firstRow = (long) firstPanel * PANEL_ROWS;
+    scratch.setParameter(AssembledDot.Y_OFFSET, (yOffset + firstRow) * Float.BYTES);
     scratch.setParameter(AssembledDot.ROW_MASK, rowMask);
   }
 
@@ -117,18 +110,23 @@ final class AssembledProducts {
   static void round(
       AssembledCode code,
       ActivationDigits digits,
-      float[] x,
-      int xOffset,
+      TokenActivations x,
+      int token,
       int columns,
       long records,
       AssembledScratch scratch) {
     int blocks = Math.ceilDiv(columns, BLOCK_COLUMNS);
-    MemorySegment activations = scratch.activations(x, xOffset, columns, blocks * BLOCK_COLUMNS);
-    scratch.setParameter(AssembledRounding.X, activations.address());
+    boolean isWhole = columns % BLOCK_COLUMNS == 0;
+    MemorySegment array =
+        isWhole
+            ? x.array().segment()
+            : scratch.activations(x.values(), x.offset(token), columns, blocks * BLOCK_COLUMNS);
+    scratch.setParameter(
+        AssembledRounding.X_OFFSET, isWhole ? (long) x.offset(token) * Float.BYTES : 0);
     scratch.setParameter(AssembledRounding.RECORDS, records);
     scratch.setParameter(AssembledRounding.BLOCKS, blocks);
     scratch.setParameter(AssembledRounding.ORDER, code.order().address());
     scratch.setParameter(AssembledRounding.MINUS_MIDDLE, -code.middle());
-    code.roundings().get(digits).run(scratch.parameters, activations);
+    code.roundings().get(digits).run(scratch.parameters, array);
   }
 }

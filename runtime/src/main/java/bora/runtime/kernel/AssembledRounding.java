@@ -5,6 +5,7 @@ import static bora.runtime.machine.Gpr.RAX;
 import static bora.runtime.machine.Gpr.RCX;
 import static bora.runtime.machine.Gpr.RDI;
 import static bora.runtime.machine.Gpr.RDX;
+import static bora.runtime.machine.Gpr.RSI;
 
 import bora.formats.encoding.ScalarGrid;
 import bora.runtime.machine.Address;
@@ -18,8 +19,8 @@ import bora.runtime.machine.Zmm;
 /** Assembles the making of the records that {@link ActivationDigits} defines, of one token. */
 final class AssembledRounding {
   // Parameters.
-  /** Address of whole blocks of activations. */
-  static final int X = 0;
+  /** Where in the array whole blocks of activations are, in bytes. */
+  static final int X_OFFSET = 0;
 
   /** Address of the records. */
   static final int RECORDS = 8;
@@ -89,7 +90,8 @@ final class AssembledRounding {
   }
 
   private Assembler assemble() {
-    a.mov(R8, Address.of(RDI, X));
+    a.mov(R8, RSI);
+    a.add(R8, Address.of(RDI, X_OFFSET));
     a.mov(RDX, Address.of(RDI, RECORDS));
     a.mov(RCX, Address.of(RDI, BLOCKS));
     a.mov(RAX, Address.of(RDI, ORDER));

@@ -57,10 +57,8 @@ final class AssembledTokens {
       this.tokens = Math.min(BATCH_TOKENS, x.tokens() - start);
       yOffsetBytes = (long) yOffset * Float.BYTES + start * yStrideBytes;
       for (int t = 0; t < this.tokens; t++) {
-        int x0 = x.offset(start + t);
         long record = records + t * recordStride;
-        AssembledProducts.round(
-            code, ActivationDigits.ONE, x.values(), x0, columns, record, scratch);
+        AssembledProducts.round(code, ActivationDigits.ONE, x, start + t, columns, record, scratch);
       }
       multiplyPanels(panelStart, panelEnd, blocks);
     }

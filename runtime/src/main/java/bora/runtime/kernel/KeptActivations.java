@@ -33,7 +33,7 @@ final class KeptActivations {
     if (!kept.isOf(x, columns)) {
       long blocks = Math.ceilDiv(columns, ActivationDigits.BLOCK_COLUMNS);
       long records = kept.room(blocks * digits.recordBytes()).address();
-      AssembledProducts.round(code, digits, x.values(), x.offset(0), columns, records, scratch);
+      AssembledProducts.round(code, digits, x, 0, columns, records, scratch);
       kept.keep(x, columns);
     }
     return kept.bytes.address();

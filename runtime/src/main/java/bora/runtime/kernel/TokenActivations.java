@@ -58,6 +58,10 @@ public final class TokenActivations {
     return offset + token * stride;
   }
 
+  FloatArray array() {
+    return array;
+  }
+
   float[] values() {
     return array.values();
   }
