@@ -94,7 +94,7 @@ final class Attention implements WorkerPool.RangeTask {
 
   private void store(int kvHeadStart, int kvHeadEnd) {
     for (int kvHead = kvHeadStart; kvHead < kvHeadEnd; kvHead++) {
-      cache.put(layer, kvHead, firstPosition, tokens, keys.values(), values.values());
+      cache.put(kernels, layer, kvHead, firstPosition, tokens, keys, values);
     }
   }
 
@@ -167,11 +167,15 @@ final class Attention implements WorkerPool.RangeTask {
     }
 
     private void load(int kvHead, int firstToken, int tokenCount) {
+      // Plain arrays: the quick compiler makes no more of a loop than it says.
+      float[] from = queries.values();
+      float[] to = scaled.values();
       int width = headsPerKvHead * headDim;
       for (int token = 0; token < tokenCount; token++) {
-        int from = (firstToken + token) * headCount * headDim + kvHead * width;
+        int fromOffset = (firstToken + token) * headCount * headDim + kvHead * width;
+        int toOffset = token * width;
         for (int i = 0; i < width; i++) {
-          scaled.set(token * width + i, scale * queries.get(from + i));
+          to[toOffset + i] = scale * from[fromOffset + i];
         }
       }
     }
@@ -230,25 +234,29 @@ final class Attention implements WorkerPool.RangeTask {
       float max = kernels.max(weights, offset + begin, end - begin);
       float total = totals[row];
       if (max > largest[row]) {
-        float factor = (float) Math.exp((double) largest[row] - max);
-        largest[row] = max;
-        total *= factor;
-        for (int i = row * headDim; i < (row + 1) * headDim; i++) {
-          sums.set(i, sums.get(i) * factor);
+        if (total > 0) {
+          float factor = (float) Math.exp((double) largest[row] - max);
+          total *= factor;
+          for (int i = row * headDim; i < (row + 1) * headDim; i++) {
+            sums.set(i, sums.get(i) * factor);
+          }
         }
+        largest[row] = max;
       }
       totals[row] =
           total + kernels.exponentials(weights, offset + begin, end - begin, largest[row]);
     }
 
     private void store(int kvHead, int firstToken, int tokenCount) {
+      float[] from = sums.values();
+      float[] to = output.values();
       for (int row = 0; row < tokenCount * headsPerKvHead; row++) {
         int head = kvHead * headsPerKvHead + row % headsPerKvHead;
-        int to = ((firstToken + row / headsPerKvHead) * headCount + head) * headDim;
-        int from = row * headDim;
+        int toOffset = ((firstToken + row / headsPerKvHead) * headCount + head) * headDim;
+        int fromOffset = row * headDim;
         float total = totals[row];
         for (int i = 0; i < headDim; i++) {
-          output.set(to + i, sums.get(from + i) / total);
+          to[toOffset + i] = from[fromOffset + i] / total;
         }
       }
     }

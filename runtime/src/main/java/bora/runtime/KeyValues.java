@@ -37,13 +37,13 @@ final class KeyValues {
   /**
    * Stores a slot.
    *
-   * @param k its key, from {@code kOffset}
-   * @param v its value, from {@code vOffset}
+   * @param k its key, from {@code offset}
+   * @param v its value, likewise
    */
-  void put(int slot, float[] k, int kOffset, float[] v, int vOffset) {
+  void put(Kernels kernels, int slot, FloatArray k, FloatArray v, int offset) {
     int lane = slot % Kernels.KEYS_PER_BLOCK;
-    keys.put((slot - lane) * headDim + lane, Kernels.KEYS_PER_BLOCK, k, kOffset, headDim);
-    values.put(slot * headDim, 1, v, vOffset, headDim);
+    kernels.store(k, offset, headDim, keys, (slot - lane) * headDim + lane, Kernels.KEYS_PER_BLOCK);
+    kernels.store(v, offset, headDim, values, slot * headDim, 1);
   }
 
   /**

@@ -3,6 +3,7 @@ package bora.runtime;
 import bora.formats.encoding.Encoding;
 import bora.formats.model.ModelConfig;
 import bora.runtime.kernel.CachedFloats;
+import bora.runtime.kernel.FloatArray;
 import bora.runtime.kernel.Kernels;
 import bora.runtime.machine.SystemMemory;
 import java.lang.foreign.Arena;
@@ -103,11 +104,18 @@ final class KvCache implements AutoCloseable {
    * @param k [tokens, kvHeadCount, headDim], rotated
    * @param v [tokens, kvHeadCount, headDim]
    */
-  void put(int layer, int kvHead, int firstPosition, int tokens, float[] k, float[] v) {
+  void put(
+      Kernels kernels,
+      int layer,
+      int kvHead,
+      int firstPosition,
+      int tokens,
+      FloatArray k,
+      FloatArray v) {
     KeyValues[] ofLayer = heads[layer];
     for (int token = 0; token < tokens; token++) {
       int offset = (token * ofLayer.length + kvHead) * headDim;
-      ofLayer[kvHead].put(slotOf(firstPosition + token), k, offset, v, offset);
+      ofLayer[kvHead].put(kernels, slotOf(firstPosition + token), k, v, offset);
     }
   }
 

@@ -36,14 +36,14 @@ final class KvCacheTest {
     assertEquals(512, cache.capacity());
     int width = WINDOW_OF_5.kvWidth();
     for (int first = 0; first < 5 * maxBatch; first += maxBatch) {
-      float[] k = new float[maxBatch * width];
-      float[] v = new float[maxBatch * width];
-      for (int i = 0; i < k.length; i++) {
-        k[i] = key(first + i / width, i % width);
-        v[i] = -k[i];
+      FloatArray k = FloatArray.ofLength(maxBatch * width);
+      FloatArray v = FloatArray.ofLength(maxBatch * width);
+      for (int i = 0; i < k.length(); i++) {
+        k.set(i, key(first + i / width, i % width));
+        v.set(i, -k.get(i));
       }
       for (int kvHead = 0; kvHead < WINDOW_OF_5.kvHeadCount(); kvHead++) {
-        cache.put(1, kvHead, first, maxBatch, k, v);
+        cache.put(Kernels.fastest(), 1, kvHead, first, maxBatch, k, v);
       }
       for (int position = Math.max(0, first - 4); position < first + maxBatch; position++) {
         for (int c = 0; c < width; c++) {

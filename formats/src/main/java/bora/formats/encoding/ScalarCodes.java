@@ -1,6 +1,7 @@
 package bora.formats.encoding;
 
 import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
 import java.util.List;
 import java.util.stream.IntStream;
 
@@ -15,8 +16,8 @@ public final class ScalarCodes {
    */
   private static final int PAIRED_BITS = 30;
 
-  /** By encoding and column, once they are asked for. */
-  private static final Field[][][] FIELDS = new Field[Encoding.values().length][][];
+  /** By encoding, once they are asked for. */
+  private static final Layout[] LAYOUTS = new Layout[Encoding.values().length];
 
   private ScalarCodes() {}
 
@@ -47,16 +48,35 @@ public final class ScalarCodes {
     };
   }
 
-  private static Field[][] allFields(Encoding encoding) {
-    Field[][] all = FIELDS[encoding.ordinal()];
-    if (all == null) {
-      all = new Field[ScalarGrid.COLUMNS_PER_BLOCK][];
-      for (int column = 0; column < all.length; column++) {
-        all[column] = fields(encoding, column).toArray(Field[]::new);
+  /**
+   * The fields of all columns, and of each column's first field what suffices where there are no
+   * others.
+   *
+   * @param severalFields the columns that have others
+   */
+  private record Layout(
+      Field[][] fields, int[] units, int[] wordBits, int[] masks, int[] severalFields) {
+    static Layout of(Encoding encoding) {
+      Layout layout = LAYOUTS[encoding.ordinal()];
+      if (layout == null) {
+        layout = make(encoding);
+        LAYOUTS[encoding.ordinal()] = layout;
       }
-      FIELDS[encoding.ordinal()] = all;
+      return layout;
     }
-    return all;
+
+    private static Layout make(Encoding encoding) {
+      Field[][] fields =
+          IntStream.range(0, ScalarGrid.COLUMNS_PER_BLOCK)
+              .mapToObj(column -> ScalarCodes.fields(encoding, column).toArray(Field[]::new))
+              .toArray(Field[][]::new);
+      return new Layout(
+          fields,
+          Arrays.stream(fields).mapToInt(of -> of[0].unit).toArray(),
+          Arrays.stream(fields).mapToInt(of -> of[0].wordBit).toArray(),
+          Arrays.stream(fields).mapToInt(of -> of[0].mask).toArray(),
+          IntStream.range(0, fields.length).filter(c -> fields[c].length > 1).toArray());
+    }
   }
 
   private static List<Field> sixBitFields(int group, int column) {
@@ -92,9 +112,9 @@ public final class ScalarCodes {
   public static void packBlock(
       Encoding encoding, byte[] codes, MemorySegment block, long offsetBytes) {
     int[] words = new int[unitCount(encoding) * ScalarGrid.LANES];
-    Field[][] all = allFields(encoding);
-    for (int column = 0; column < all.length; column++) {
-      for (Field field : all[column]) {
+    Field[][] fields = Layout.of(encoding).fields;
+    for (int column = 0; column < fields.length; column++) {
+      for (Field field : fields[column]) {
         for (int lane = 0; lane < ScalarGrid.LANES; lane++) {
           int code = codes[column * ScalarGrid.LANES + lane];
           words[field.unit() * ScalarGrid.LANES + lane] |=
@@ -109,11 +129,47 @@ public final class ScalarCodes {
   static int codeAt(
       Encoding encoding, MemorySegment panel, long offsetBytes, int lane, int column) {
     int code = 0;
-    for (Field field : allFields(encoding)[column]) {
+    for (Field field : Layout.of(encoding).fields[column]) {
       int word = word(panel, offsetBytes, lane, field.unit);
       code |= (word >>> field.wordBit & field.mask) << field.codeBit;
     }
     return code;
+  }
+
+  /**
+   * The codes of one lane of the block at {@code offsetBytes}: in plain loops, for the quick
+   * compiler.
+   *
+   * @param words room for as many as a block has units
+   * @param codes receives those of the first {@code columns}
+   */
+  static void unpackLane(
+      Encoding encoding,
+      MemorySegment panel,
+      long offsetBytes,
+      int lane,
+      int[] words,
+      int[] codes,
+      int columns) {
+    Layout layout = Layout.of(encoding);
+    int unitCount = unitCount(encoding);
+    for (int unit = 0; unit < unitCount; unit++) {
+      words[unit] = word(panel, offsetBytes, lane, unit);
+    }
+    int[] units = layout.units;
+    int[] wordBits = layout.wordBits;
+    int[] masks = layout.masks;
+    for (int column = 0; column < columns; column++) {
+      codes[column] = words[units[column]] >>> wordBits[column] & masks[column];
+    }
+    for (int column : layout.severalFields) {
+      if (column < columns) {
+        codes[column] = 0;
+        for (Field field : layout.fields[column]) {
+          codes[column] |= (words[field.unit] >>> field.wordBit & field.mask) << field.codeBit;
+        }
+      }
+    }
   }
 
   private static int word(MemorySegment panel, long offsetBytes, int lane, int unit) {

@@ -2,6 +2,7 @@ package bora.runtime.kernel;
 
 import bora.runtime.machine.MachineCode;
 import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 import java.util.SplittableRandom;
 
@@ -18,11 +19,13 @@ final class AssembledAttention {
   private final CacheFormat format;
   private final MachineCode[] scores = new MachineCode[MAX_ROWS];
   private final MachineCode[] addWeighted = new MachineCode[MAX_ROWS];
+  private final MachineCode store;
 
   private AssembledAttention(CacheFormat format) {
     this.format = format;
     Arrays.setAll(scores, i -> AttentionCode.scores(i + 1, format));
     Arrays.setAll(addWeighted, i -> AttentionCode.addWeighted(i + 1, format));
+    store = StoringCode.of(format);
   }
 
   /**
@@ -110,6 +113,19 @@ final class AssembledAttention {
     }
   }
 
+  /** {@link Kernels#store}. */
+  void store(FloatArray x, int xOffset, int count, CachedFloats to, int index, int stride) {
+    AssembledScratch scratch = AssembledScratch.ofThread();
+    int rest = count % LANES;
+    scratch.setParameter(StoringCode.X_OFFSET, bytes(xOffset));
+    scratch.setParameter(StoringCode.CACHE_OFFSET, (long) index * format.bytes());
+    scratch.setParameter(StoringCode.STRIDE, (long) stride * format.bytes());
+    scratch.setParameter(StoringCode.VECTORS, count / LANES);
+    scratch.setParameter(StoringCode.REST, rest);
+    scratch.setParameter(StoringCode.REST_MASK, (1 << rest) - 1);
+    store.run(scratch.parameters, x.segment(), to.segment(), MemorySegment.NULL);
+  }
+
   private static long bytes(int floats) {
     return (long) floats * Float.BYTES;
   }
@@ -121,7 +137,13 @@ final class AssembledAttention {
     SplittableRandom random = new SplittableRandom(1);
     Arena memory = Arena.ofAuto();
     CachedFloats cached = new CachedFloats(format, memory, keys * headDim);
-    cached.put(0, 1, random(random, keys * headDim).values(), 0, keys * headDim);
+    FloatArray stored = random(random, keys * headDim);
+    store(stored, 0, stored.length(), cached, 0, 1);
+    CachedFloats expected = new CachedFloats(format, memory, stored.length());
+    expected.put(0, 1, stored.values(), 0, stored.length());
+    for (int i = 0; i < stored.length(); i += 5) {
+      AssembledSelfTest.check("attention", expected.get(i), cached.get(i));
+    }
     for (int rows = 1; rows <= MAX_ROWS; rows++) {
       FloatArray x = random(random, rows * Math.max(keys, headDim));
       FloatArray found = FloatArray.ofLength(rows * keys);

@@ -137,6 +137,12 @@ public final class AssembledKernels implements Kernels {
   }
 
   @Override
+  public void store(FloatArray x, int xOffset, int count, CachedFloats to, int index, int stride) {
+    AttentionBounds.checkStored(x, xOffset, count, to, index, stride);
+    AssembledAttention.of(to).store(x, xOffset, count, to, index, stride);
+  }
+
+  @Override
   public void scores(
       FloatArray queries,
       int queriesOffset,

@@ -43,6 +43,16 @@ final class AttentionBounds {
     Objects.checkFromIndexSize(offset, Math.multiplyExact(count, headDim), values.length());
   }
 
+  static void checkStored(
+      FloatArray x, int xOffset, int count, CachedFloats to, int index, int stride) {
+    Objects.checkFromIndexSize(xOffset, count, x.length());
+    if (stride < 1) {
+      throw new IllegalArgumentException("expected a stride of at least 1, found " + stride);
+    }
+    int extent = count == 0 ? 0 : Math.addExact(Math.multiplyExact(count - 1, stride), 1);
+    Objects.checkFromIndexSize(index, extent, to.length());
+  }
+
   private static void checkRows(int rows) {
     if (rows < 1) {
       throw new IllegalArgumentException("expected at least 1 row, found " + rows);

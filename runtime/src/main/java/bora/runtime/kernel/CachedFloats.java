@@ -45,26 +45,26 @@ public final class CachedFloats {
   }
 
   /**
-   * Stores a key or value.
+   * The definition of {@link Kernels#store}.
    *
-   * @param index of its first component
+   * @param index of the first component
    * @param stride from one component to the next
-   * @param x its components, from {@code offset}
+   * @param x has {@code count} components from {@code offset}
    */
-  public void put(int index, int stride, float[] x, int offset, int headDim) {
+  void put(int index, int stride, float[] x, int offset, int count) {
     switch (format) {
       case FLOAT32 -> {
-        for (int i = 0; i < headDim; i++) {
+        for (int i = 0; i < count; i++) {
           bytes.putFloat((index + i * stride) * Float.BYTES, x[offset + i]);
         }
       }
       case FLOAT16 -> {
-        for (int i = 0; i < headDim; i++) {
+        for (int i = 0; i < count; i++) {
           bytes.putShort((index + i * stride) * Short.BYTES, Float.floatToFloat16(x[offset + i]));
         }
       }
       case BFLOAT16 -> {
-        for (int i = 0; i < headDim; i++) {
+        for (int i = 0; i < count; i++) {
           bytes.putShort((index + i * stride) * Short.BYTES, BFloat16.fromFloat(x[offset + i]));
         }
       }

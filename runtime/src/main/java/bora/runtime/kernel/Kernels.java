@@ -151,6 +151,15 @@ public sealed interface Kernels permits ScalarKernels, VectorKernels, AssembledK
       int sumsOffset);
 
   /**
+   * Stores components of a key or value, rounded to the memory's format.
+   *
+   * @param x has {@code count} of them from {@code xOffset}
+   * @param index of where the first goes
+   * @param stride from one to the next, at least 1
+   */
+  void store(FloatArray x, int xOffset, int count, CachedFloats to, int index, int stride);
+
+  /**
    * Turns the heads of a token by its position, in place. The pair of a head's element i is element
    * {@code half + i}, as in the checkpoints of the hub: {@code (a, b) -> (a * cos[i] - b * sin[i],
    * b * cos[i] + a * sin[i])}.

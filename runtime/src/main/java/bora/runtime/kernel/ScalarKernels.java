@@ -162,6 +162,12 @@ public final class ScalarKernels implements Kernels {
   }
 
   @Override
+  public void store(FloatArray x, int xOffset, int count, CachedFloats to, int index, int stride) {
+    AttentionBounds.checkStored(x, xOffset, count, to, index, stride);
+    to.put(index, stride, x.values(), xOffset, count);
+  }
+
+  @Override
   public void scores(
       FloatArray queries,
       int queriesOffset,

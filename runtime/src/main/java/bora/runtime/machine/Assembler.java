@@ -97,6 +97,26 @@ public final class Assembler {
     scalar(0x89, from.number, to);
   }
 
+  /** Of 32 bits; the upper ones become zero. */
+  public void movDword(Gpr to, Address from) {
+    prefix(to.number, from);
+    emit(0x8B);
+    modRm(to.number, from, 1, 0);
+  }
+
+  /** The lower 32 bits. */
+  public void movDword(Address to, Gpr from) {
+    prefix(from.number, to);
+    emit(0x89);
+    modRm(from.number, to, 1, 0);
+  }
+
+  /** The lower 16 bits. */
+  public void movWord(Address to, Gpr from) {
+    emit(0x66);
+    movDword(to, from);
+  }
+
   /** {@code mov r64, imm64}. */
   public void mov(Gpr to, long value) {
     rex(0, 0, to.number);
@@ -510,6 +530,17 @@ public final class Assembler {
   /** Sixteen of half precision; lanes outside the mask become zero and are not read. */
   public void vcvtph2ps(Zmm to, MaskRegister mask, Address from) {
     evexMasked(MAP_0F38, PREFIX_66, 0x13, to.number(), 0, from, HALF_BYTES, 0, mask, true);
+  }
+
+  /** To sixteen of half precision, ties to even. */
+  public void vcvtps2ph(Address to, Zmm from) {
+    evex(MAP_0F3A, PREFIX_66, 0x1D, from.number(), 0, to, HALF_BYTES, 1);
+    emit(0);
+  }
+
+  /** The lower 16 bits of each lane. */
+  public void vpmovdw(Address to, Zmm from) {
+    evex(MAP_0F38, PREFIX_F3, 0x33, from.number(), 0, to, HALF_BYTES, 0);
   }
 
   /** Doubles become floats in the lower eight lanes, and the upper zero. */

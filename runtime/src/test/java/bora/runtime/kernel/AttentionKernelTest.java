@@ -133,6 +133,41 @@ class AttentionKernelTest {
     }
   }
 
+  /** Rounded halves, ties, subnormals and what is beyond a format, by all kernels. */
+  @ParameterizedTest
+  @CsvSource({"0, 1", "1, 1", "15, 16", "16, 1", "17, 3", "63, 16", "128, 1", "128, 16"})
+  void storesAsTheDefinitionDoes(int count, int stride) {
+    Random random = new Random(count);
+    FloatArray x = outside(count);
+    for (int i = 0; i < count; i++) {
+      int any = random.nextInt();
+      int small = (any & 0x8FFF_FFFF) | 0x3000_0000;
+      int bits =
+          switch (i % 3) {
+            case 0 -> (small & 0xFFFF_F000) | 0x1000;
+            case 1 -> small;
+            default -> any;
+          };
+      x.set(MARGIN + i, Float.intBitsToFloat(bits));
+    }
+    int length = 2 * MARGIN + Math.max(0, count - 1) * stride + 1;
+    for (CacheFormat format : CacheFormat.values()) {
+      for (Kernels kernels : new Kernels[] {SCALAR, VECTOR, Kernels.fastest()}) {
+        CachedFloats expected = new CachedFloats(format, Arena.ofAuto(), length);
+        CachedFloats found = new CachedFloats(format, Arena.ofAuto(), length);
+        for (int i = 0; i < length; i++) {
+          expected.put(i, 1, new float[] {i}, 0, 1);
+          found.put(i, 1, new float[] {i}, 0, 1);
+        }
+        expected.put(MARGIN, stride, x.values(), MARGIN, count);
+        kernels.store(x, MARGIN, count, found, MARGIN, stride);
+        for (int i = 0; i < length; i++) {
+          assertEquals(expected.get(i), found.get(i), format + " at " + i);
+        }
+      }
+    }
+  }
+
   @Test
   void refusesRangesOutsideTheMemory() {
     FloatArray x = FloatArray.ofLength(128);
@@ -152,7 +187,12 @@ class AttentionKernelTest {
       assertThrows(outside, () -> kernels.addWeighted(x, 127, 2, 1, cached, 0, 2, 4, x, 0));
       assertThrows(outside, () -> kernels.addWeighted(x, 0, 100, 2, cached, 0, 29, 4, x, 0));
       assertThrows(outside, () -> kernels.addWeighted(x, 0, 32, 1, halves, 0, 32, 4, x, 0));
+      assertThrows(outside, () -> kernels.store(x, 100, 29, cached, 0, 1));
+      assertThrows(outside, () -> kernels.store(x, 0, 9, cached, 0, 16));
+      assertThrows(outside, () -> kernels.store(x, 0, 128, halves, 0, 1));
+      assertThrows(outside, () -> kernels.store(x, 0, 1, cached, -1, 1));
       Class<? extends Exception> wrong = IllegalArgumentException.class;
+      assertThrows(wrong, () -> kernels.store(x, 0, 2, cached, 0, 0));
       assertThrows(
           wrong, () -> kernels.scores(x, 0, 0, 4, cached, 0, 1, FloatArray.ofLength(32), 0, 32));
       assertThrows(

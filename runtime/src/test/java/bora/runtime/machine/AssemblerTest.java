@@ -69,6 +69,29 @@ class AssemblerTest {
         row("mov r9, [rdi+0x48]", "4c8b4f48", a -> a.mov(R9, Address.of(RDI, 0x48))),
         row("mov r9, [r10+0x1234]", "4d8b8a34120000", a -> a.mov(R9, Address.of(R10, 0x1234))),
         row("mov [rdx+0xa8], rax", "488982a8000000", a -> a.mov(Address.of(RDX, 0xa8), RAX)),
+        row("mov eax, dword ptr [r11]", "418b03", a -> a.movDword(RAX, Address.of(R11, 0))),
+        row(
+            "mov r9d, dword ptr [rdi+0x40]",
+            "448b4f40",
+            a -> a.movDword(R9, Address.of(RDI, 0x40))),
+        row("mov dword ptr [rdx], eax", "8902", a -> a.movDword(Address.of(RDX, 0), RAX)),
+        row(
+            "mov dword ptr [rsi+r9*2+8], r10d",
+            "4689544e08",
+            a -> a.movDword(Address.of(RSI, R9, 2, 8), R10)),
+        row("mov word ptr [rdx], ax", "668902", a -> a.movWord(Address.of(RDX, 0), RAX)),
+        row(
+            "mov word ptr [r8+rcx+0x20], r9w",
+            "6645894c0820",
+            a -> a.movWord(Address.of(R8, RCX, 1, 0x20), R9)),
+        row(
+            "vcvtps2ph [rdi+0x40], zmm17, 0",
+            "62e37d481d4f0200",
+            a -> a.vcvtps2ph(Address.of(RDI, 0x40), z(17))),
+        row(
+            "vpmovdw [rdi+0x40], zmm26",
+            "62627e48335702",
+            a -> a.vpmovdw(Address.of(RDI, 0x40), z(26))),
         row(
             "movabs r10, 0x123456789abcdef0",
             "49baf0debc9a78563412",
