@@ -33,6 +33,16 @@ class ScalarCodesTest {
               "lane " + lane + ", column " + column);
         }
       }
+      for (int columns : new int[] {1, 15, 31, 33, 63, 64}) {
+        int[] words = new int[ScalarCodes.unitCount(encoding)];
+        int[] found = new int[columns];
+        for (int lane = 0; lane < 16; lane++) {
+          ScalarCodes.unpackLane(encoding, block, 128, lane, words, found, columns);
+          for (int column = 0; column < columns; column++) {
+            assertEquals(codes[column * 16 + lane] & 0xFF, found[column], columns + " columns");
+          }
+        }
+      }
     }
   }
 
