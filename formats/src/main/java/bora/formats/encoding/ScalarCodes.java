@@ -1,6 +1,7 @@
 package bora.formats.encoding;
 
 import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.stream.IntStream;
@@ -25,7 +26,14 @@ public final class ScalarCodes {
    * Where some bits of a code stand: the bits from {@code codeBit} on under {@code mask}, from bit
    * {@code wordBit} on of their lane's word in a unit of the block.
    */
-  public record Field(int unit, int codeBit, int mask, int wordBit) {}
+  public record Field(int unit, int codeBit, int mask, int wordBit) {
+    /** These bits of a code, in their place, out of a word of the unit. */
+    int of(int word) {
+      return (word >>> wordBit & mask) << codeBit;
+    }
+  }
+
+  private record ColumnField(int column, Field field) {}
 
   /** Units of a block; each has a 32-bit word a lane. */
   public static int unitCount(Encoding encoding) {
@@ -48,14 +56,8 @@ public final class ScalarCodes {
     };
   }
 
-  /**
-   * The fields of all columns, and of each column's first field what suffices where there are no
-   * others.
-   *
-   * @param severalFields the columns that have others
-   */
-  private record Layout(
-      Field[][] fields, int[] units, int[] wordBits, int[] masks, int[] severalFields) {
+  /** The fields of a block, by column and by unit. */
+  private record Layout(Field[][] ofColumn, ColumnField[][] ofUnit) {
     static Layout of(Encoding encoding) {
       Layout layout = LAYOUTS[encoding.ordinal()];
       if (layout == null) {
@@ -66,16 +68,19 @@ public final class ScalarCodes {
     }
 
     private static Layout make(Encoding encoding) {
-      Field[][] fields =
-          IntStream.range(0, ScalarGrid.COLUMNS_PER_BLOCK)
-              .mapToObj(column -> ScalarCodes.fields(encoding, column).toArray(Field[]::new))
-              .toArray(Field[][]::new);
-      return new Layout(
-          fields,
-          Arrays.stream(fields).mapToInt(of -> of[0].unit).toArray(),
-          Arrays.stream(fields).mapToInt(of -> of[0].wordBit).toArray(),
-          Arrays.stream(fields).mapToInt(of -> of[0].mask).toArray(),
-          IntStream.range(0, fields.length).filter(c -> fields[c].length > 1).toArray());
+      Field[][] ofColumn = new Field[ScalarGrid.COLUMNS_PER_BLOCK][];
+      List<ColumnField> all = new ArrayList<>();
+      for (int column = 0; column < ofColumn.length; column++) {
+        ofColumn[column] = fields(encoding, column).toArray(Field[]::new);
+        for (Field field : ofColumn[column]) {
+          all.add(new ColumnField(column, field));
+        }
+      }
+      ColumnField[][] ofUnit = new ColumnField[unitCount(encoding)][];
+      Arrays.setAll(
+          ofUnit,
+          unit -> all.stream().filter(f -> f.field.unit == unit).toArray(ColumnField[]::new));
+      return new Layout(ofColumn, ofUnit);
     }
   }
 
@@ -112,7 +117,7 @@ public final class ScalarCodes {
   public static void packBlock(
       Encoding encoding, byte[] codes, MemorySegment block, long offsetBytes) {
     int[] words = new int[unitCount(encoding) * ScalarGrid.LANES];
-    Field[][] fields = Layout.of(encoding).fields;
+    Field[][] fields = Layout.of(encoding).ofColumn;
     for (int column = 0; column < fields.length; column++) {
       for (Field field : fields[column]) {
         for (int lane = 0; lane < ScalarGrid.LANES; lane++) {
@@ -129,44 +134,33 @@ public final class ScalarCodes {
   static int codeAt(
       Encoding encoding, MemorySegment panel, long offsetBytes, int lane, int column) {
     int code = 0;
-    for (Field field : Layout.of(encoding).fields[column]) {
-      int word = word(panel, offsetBytes, lane, field.unit);
-      code |= (word >>> field.wordBit & field.mask) << field.codeBit;
+    for (Field field : Layout.of(encoding).ofColumn[column]) {
+      code |= field.of(word(panel, offsetBytes, lane, field.unit));
     }
     return code;
   }
 
   /**
-   * The codes of one lane of the block at {@code offsetBytes}: in plain loops, for the quick
-   * compiler.
+   * The codes of one lane of the block at {@code offsetBytes}. A word is read once, since the quick
+   * compiler makes no more of a loop than it says.
    *
-   * @param words room for as many as a block has units
-   * @param codes receives those of the first {@code columns}
+   * @param codes receives those of the first {@code columns}, from {@code offset}
    */
   static void unpackLane(
       Encoding encoding,
       MemorySegment panel,
       long offsetBytes,
       int lane,
-      int[] words,
-      int[] codes,
+      float[] codes,
+      int offset,
       int columns) {
-    Layout layout = Layout.of(encoding);
-    int unitCount = unitCount(encoding);
-    for (int unit = 0; unit < unitCount; unit++) {
-      words[unit] = word(panel, offsetBytes, lane, unit);
-    }
-    int[] units = layout.units;
-    int[] wordBits = layout.wordBits;
-    int[] masks = layout.masks;
-    for (int column = 0; column < columns; column++) {
-      codes[column] = words[units[column]] >>> wordBits[column] & masks[column];
-    }
-    for (int column : layout.severalFields) {
-      if (column < columns) {
-        codes[column] = 0;
-        for (Field field : layout.fields[column]) {
-          codes[column] |= (words[field.unit] >>> field.wordBit & field.mask) << field.codeBit;
+    Arrays.fill(codes, offset, offset + columns, 0);
+    ColumnField[][] units = Layout.of(encoding).ofUnit;
+    for (int unit = 0; unit < units.length; unit++) {
+      int word = word(panel, offsetBytes, lane, unit);
+      for (ColumnField of : units[unit]) {
+        if (of.column < columns) {
+          codes[offset + of.column] += of.field.of(word);
         }
       }
     }

@@ -23,16 +23,14 @@ record ScalarDecoder(Encoding encoding) implements BlockDecoder {
   /** The same; an embedding's row is decoded for every token. */
   @Override
   public void decodeRow(MemorySegment panel, int columns, int lane, float[] values, int offset) {
-    int[] words = new int[ScalarCodes.unitCount(encoding)];
-    int[] codes = new int[ScalarGrid.COLUMNS_PER_BLOCK];
     int bits = encoding.codeBits();
     long offsetBytes = encoding.codesOffsetBytes(columns);
     for (int start = 0; start < columns; start += ScalarGrid.COLUMNS_PER_BLOCK) {
       float step = step(panel, lane, start / ScalarGrid.COLUMNS_PER_BLOCK);
       int count = Math.min(ScalarGrid.COLUMNS_PER_BLOCK, columns - start);
-      ScalarCodes.unpackLane(encoding, panel, offsetBytes, lane, words, codes, count);
-      for (int c = 0; c < count; c++) {
-        values[offset + start + c] = ScalarGrid.value(codes[c], bits, step);
+      ScalarCodes.unpackLane(encoding, panel, offsetBytes, lane, values, offset + start, count);
+      for (int i = offset + start; i < offset + start + count; i++) {
+        values[i] = ScalarGrid.value((int) values[i], bits, step);
       }
       offsetBytes += encoding.blockBytes();
     }

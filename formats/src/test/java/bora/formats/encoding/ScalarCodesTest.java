@@ -34,13 +34,14 @@ class ScalarCodesTest {
         }
       }
       for (int columns : new int[] {1, 15, 31, 33, 63, 64}) {
-        int[] words = new int[ScalarCodes.unitCount(encoding)];
-        int[] found = new int[columns];
+        float[] found = new float[columns + 2];
+        found[columns + 1] = -1;
         for (int lane = 0; lane < 16; lane++) {
-          ScalarCodes.unpackLane(encoding, block, 128, lane, words, found, columns);
+          ScalarCodes.unpackLane(encoding, block, 128, lane, found, 1, columns);
           for (int column = 0; column < columns; column++) {
-            assertEquals(codes[column * 16 + lane] & 0xFF, found[column], columns + " columns");
+            assertEquals(codes[column * 16 + lane] & 0xFF, found[1 + column], columns + " columns");
           }
+          assertEquals(-1, found[columns + 1]);
         }
       }
     }

@@ -163,17 +163,9 @@ final class AssembledDot {
    * which have scales in between, what it asks for jumps as they do.
    */
   private void prefetchJumpedOver() {
-    a.mov(RAX, R11);
     a.mov(R10, R11);
     a.add(R10, Address.of(RDI, CODES_OFFSET));
-    Label line = new Label();
-    a.bind(line);
-    for (int s = 0; s < streams; s++) {
-      a.prefetcht0(inStream(s, RAX, prefetchBytes));
-    }
-    a.add(RAX, ScalarCodes.UNIT_BYTES);
-    a.cmp(RAX, R10);
-    a.jb(line);
+    PanelStreams.forEachLine(a, streams, prefetchBytes, a::prefetcht0);
   }
 
   private void addBlock() {

@@ -46,9 +46,7 @@ final class AttentionBounds {
   static void checkStored(
       FloatArray x, int xOffset, int count, CachedFloats to, int index, int stride) {
     Objects.checkFromIndexSize(xOffset, count, x.length());
-    if (stride < 1) {
-      throw new IllegalArgumentException("expected a stride of at least 1, found " + stride);
-    }
+    checkStride(stride, 1);
     int extent = count == 0 ? 0 : Math.addExact(Math.multiplyExact(count - 1, stride), 1);
     Objects.checkFromIndexSize(index, extent, to.length());
   }
@@ -59,10 +57,16 @@ final class AttentionBounds {
     }
   }
 
-  private static void checkStrided(int length, int offset, int stride, int rows, int width) {
-    if (stride < width && rows > 1) {
+  private static void checkStride(int stride, int least) {
+    if (stride < least) {
       throw new IllegalArgumentException(
-          "expected a stride of at least " + width + ", found " + stride);
+          "expected a stride of at least " + least + ", found " + stride);
+    }
+  }
+
+  private static void checkStrided(int length, int offset, int stride, int rows, int width) {
+    if (rows > 1) {
+      checkStride(stride, width);
     }
     int extent = Math.addExact(Math.multiplyExact(rows - 1, stride), width);
     Objects.checkFromIndexSize(offset, extent, length);

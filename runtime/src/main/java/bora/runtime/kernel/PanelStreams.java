@@ -14,6 +14,7 @@ import bora.runtime.machine.Assembler;
 import bora.runtime.machine.Label;
 import bora.runtime.machine.MaskRegister;
 import bora.runtime.machine.Zmm;
+import java.util.function.Consumer;
 
 /**
  * Assembles what all products of one token have around them: the walk over the panels of a few
@@ -73,11 +74,21 @@ final class PanelStreams {
     a.jb(isInStream);
     a.mov(R10, Address.of(RDI, AssembledDot.PANEL_END));
     a.bind(isInStream);
+    forEachLine(a, streams, 0, line -> a.mov(R9, line));
+  }
+
+  /**
+   * Assembles a loop over the lines from R11 to R10 that does something with each, of every stream;
+   * overwrites RAX.
+   *
+   * @param aheadBytes how far behind these lines those are
+   */
+  static void forEachLine(Assembler a, int streams, int aheadBytes, Consumer<Address> use) {
     a.mov(RAX, R11);
     Label line = new Label();
     a.bind(line);
     for (int s = 0; s < streams; s++) {
-      a.mov(R9, AssembledDot.inStream(s, RAX, 0));
+      use.accept(AssembledDot.inStream(s, RAX, aheadBytes));
     }
     a.add(RAX, LINE_BYTES);
     a.cmp(RAX, R10);
